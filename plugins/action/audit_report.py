@@ -1,0 +1,152 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""See plugins/modules/audit_report.py for the documentation."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report, _waivers
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import STATUSES
+
+# More failed findings than these are in report.txt only.
+SHOWN = 15
+_KEYS = ("id", "title", "severity", "status", "subject", "expected", "actual", "remediation", "instance")
+_WAIVER = dict(
+    id=dict(type="str", required=True),
+    reason=dict(type="str", required=True),
+    until=dict(type="str", required=True),
+    host=dict(type="str"),
+    subject=dict(type="str"),
+)
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        _validation, arguments = self.validate_argument_spec(
+            argument_spec=dict(
+                findings_var=dict(type="str", default="__audit_findings", aliases=["results"]),
+                hosts=dict(type="list", elements="str"),
+                path=dict(type="path", required=True),
+                title=dict(type="str", default="Redis audit"),
+                fail=dict(type="bool", default=True),
+                waivers=dict(type="list", elements="dict", default=[], options=_WAIVER),
+            )
+        )
+        result = super().run(tmp, task_vars)
+        problems = _waivers.waiver_problems(arguments["waivers"])
+        if problems:
+            raise AnsibleActionFail("\n".join(["The waivers are refused, no report was written:", *problems]))
+
+        report = _report.build_report(
+            self._collect(arguments["hosts"], arguments["findings_var"], task_vars),
+            arguments["waivers"],
+            datetime.datetime.now(datetime.UTC),
+            arguments["title"],
+        )
+        folder = self._loader.path_dwim(arguments["path"])
+        path, text_path = (os.path.join(folder, "report" + end) for end in (".json", ".txt"))
+        changed = _content(report) != _content(_read(path))
+        if not task_vars.get("ansible_check_mode"):
+            try:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                _write(path, json.dumps(report, indent=2) + "\n")
+                _write(text_path, _report.text_report(report))
+            except OSError as error:
+                raise AnsibleActionFail("path: the report can't be written to %s: %s" % (folder, error)) from error
+        # Not in the result, where callbacks indent and quote it beyond the width of a terminal.
+        Display().display("\n" + _report.text_report(report, limit=SHOWN))
+
+        totals = report["totals"]
+        result.update(
+            changed=changed,
+            path=path,
+            totals=totals,
+            open_doors=report["open_doors"],
+            failed=arguments["fail"] and bool(totals["fail"] or totals["error"]),
+            msg="%d passed, %d failed, %d waived, %d skipped, %d errors; open doors: %d; see %s."
+            % (*(totals[status] for status in STATUSES), report["open_doors"], text_path),
+        )
+        return result
+
+    def _collect(self, hosts, name, task_vars):
+        """Return host -> findings; hosts that can't have any get one that says so."""
+        lost = set()
+        if hosts is None:
+            hosts = task_vars["ansible_play_hosts_all"]
+            lost = set(hosts) - set(task_vars["ansible_play_hosts"])
+        collected = {}
+        for host in map(str, hosts):
+            findings = self._of_host(task_vars["hostvars"], host, name)
+            if host in lost:
+                findings.append(_report.not_audited("the host failed or was unreachable before the audit was complete"))
+            elif not findings:
+                findings.append(_report.not_audited("the host has no findings in the variable %s" % name))
+            collected[host] = findings
+        return collected
+
+    def _of_host(self, hostvars, host, name):
+        if host not in hostvars or name not in hostvars[host]:
+            return []
+        try:
+            findings = _report.findings_of(_native(hostvars[host][name]))
+        except AnsibleError as error:
+            return [_report.not_audited("the variable %s can't be evaluated: %s" % (name, error))]
+        for entry in findings:
+            missing = [key for key in _KEYS if key not in entry]
+            if missing or entry["status"] not in STATUSES or entry["severity"] not in _report.SEVERITIES:
+                raise AnsibleActionFail(
+                    "%s of %s has what is no finding of this collection (id %s): use the findings of a verify module."
+                    % (name, host, entry["id"])
+                )
+        return findings
+
+
+def _native(value):
+    """Return plain Python values: variables may be evaluated only when they are looked at."""
+    if isinstance(value, Mapping):
+        return {str(key): _native(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_native(entry) for entry in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _content(report):
+    """Return what a report says, without when."""
+    return {key: value for key, value in report.items() if key != "generated"}
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            report = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _write(path, text):
+    """Replace the file in one step. mkstemp makes it with mode 0600."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".report-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,299 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ACL users as values: read from a declaration or from what a server prints, and written back. Pure functions.
+
+All text is str; bytes of a server that are no UTF-8 travel as surrogate escapes (text(), raw()).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"%(R|W|RW|WR)~", re.IGNORECASE)
+# What ends a word in an ACL file; the server refuses the same characters in names and patterns.
+_BLANK = re.compile(r"[\0\t\n\v\f\r ]")
+_COMMAND_ALIASES = {"allcommands": "+@all", "nocommands": "-@all"}
+
+
+class AclError(ValueError):
+    """The declared users, or an ACL file, can't be used; the text says what is wrong and what to set."""
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """The rights of a user, or of one of its selectors."""
+
+    commands: tuple = ("-@all",)
+    keys: frozenset = frozenset()  # "~pattern", "%R~pattern" or "%W~pattern"
+    channels: frozenset = frozenset()  # "&pattern"
+
+
+@dataclass(frozen=True)
+class User:
+    """One ACL user. hashes: SHA-256 of its passwords. other: rules that this code does not know."""
+
+    name: str
+    enabled: bool = False
+    nopass: bool = False
+    hashes: frozenset = frozenset()
+    sanitize: bool = True
+    rights: Permissions = Permissions()
+    selectors: tuple = ()
+    other: frozenset = frozenset()
+
+
+def text(reply):
+    """Return a server's bytes as text that raw() turns back into the same bytes."""
+    return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else str(reply)
+
+
+def raw(words):
+    """Return the words of a command as the bytes to send."""
+    return [word.encode("utf-8", "surrogateescape") for word in words]
+
+
+def printable(name):
+    """Return text that can be shown and stored as JSON: a byte that is no UTF-8 becomes \\xNN."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def hash_of(password):
+    """Return the form in which servers keep this password."""
+    return hashlib.sha256(password.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def redacted(line):
+    """Return the line with every password hash cut to its fingerprint, and printable."""
+    return printable(re.sub(r"(?<![^\s'])([#!][^\s']{8})[^\s']+", r"\1...", line))
+
+
+def split(line):
+    """Return the words of a line. As in the server only the ASCII space separates them."""
+    return [word for word in line.split(" ") if word]
+
+
+def settle(rules):
+    """Return command rules as Redis 7.2 and later keep them: from a base on, later rules in place of the same earlier.
+
+    A rule takes the place of one for the same command or category, and of those for the command's subcommands.
+    """
+    kept = ["-@all"]
+    for rule in rules:
+        rule = _COMMAND_ALIASES.get(rule.lower(), rule.lower())
+        if rule[1:] == "@all":
+            kept = [rule]
+            continue
+        kept = [one for one in kept if one[1:] != rule[1:] and not one[1:].startswith(rule[1:] + "|")]
+        kept.append(rule)
+    return tuple(kept)
+
+
+class _Rights:
+    """Takes rules one by one, as the server does."""
+
+    def __init__(self):
+        self.commands, self.keys, self.channels = [], {}, set()
+
+    def take(self, word):
+        """Take a rule on commands, keys or channels; return whether it was one."""
+        lower = word.lower()
+        if lower in _COMMAND_ALIASES or (word[0] in "+-" and len(word) > 1):
+            self.commands.append(word)
+        elif lower in ("allkeys", "~*"):
+            self.keys = {"*": {"R", "W"}}
+        elif lower == "resetkeys":
+            self.keys = {}
+        elif word[0] == "~" or _KEY.match(word):
+            access, _tilde, pattern = word.partition("~")
+            self.keys.setdefault(pattern, set()).update(access[1:].upper() or "RW")
+        elif lower in ("allchannels", "&*"):
+            self.channels = {"*"}
+        elif lower == "resetchannels":
+            self.channels = set()
+        elif word[0] == "&":
+            self.channels.add(word[1:])
+        else:
+            return False
+        return True
+
+    def done(self):
+        # A pattern beside "everything" has no effect, and servers refuse it.
+        keys = {"*": {"R", "W"}} if self.keys.get("*") == {"R", "W"} else self.keys
+        channels = {"*"} if "*" in self.channels else self.channels
+        return Permissions(
+            settle(self.commands),
+            frozenset(("~" if len(access) == 2 else "%%%s~" % min(access)) + one for one, access in keys.items()),
+            frozenset("&" + one for one in channels),
+        )
+
+
+def parse(name, words):
+    """Return the User that a new user `name` becomes by these rules."""
+    rights, selectors, other, hashes = _Rights(), [], set(), set()
+    flags = dict(enabled=False, nopass=False, sanitize=True)
+    for word in _joined(words):
+        lower = word.lower()
+        if lower == "reset":
+            rights, selectors, other, hashes = _Rights(), [], set(), set()
+            flags = dict(enabled=False, nopass=False, sanitize=True)
+        elif lower in ("on", "off"):
+            flags["enabled"] = lower == "on"
+        elif lower in ("sanitize-payload", "skip-sanitize-payload"):
+            flags["sanitize"] = lower == "sanitize-payload"
+        elif lower in ("nopass", "resetpass"):
+            flags["nopass"], hashes = lower == "nopass", set()
+        elif word[0] in "#>":
+            flags["nopass"] = False
+            hashes.add(word[1:] if word[0] == "#" else hash_of(word[1:]))
+        elif word[0] in "!<":
+            hashes.discard(word[1:] if word[0] == "!" else hash_of(word[1:]))
+        elif lower == "clearselectors":
+            selectors = []
+        elif word[0] == "(" and word[-1] == ")":
+            selector = _Rights()
+            other.update("(%s)" % rule for rule in split(word[1:-1]) if not selector.take(rule))
+            selectors.append(selector.done())
+        elif not rights.take(word):
+            other.add(word)
+    ordered = tuple(sorted(selectors, key=_permission_words))
+    return User(
+        name=name, hashes=frozenset(hashes), rights=rights.done(), selectors=ordered, other=frozenset(other), **flags
+    )
+
+
+def parse_line(line):
+    """Return (User, words) of a line 'user <name> <rules>', as ACL LIST and ACL files have it. Raises ValueError."""
+    parts = split(line)
+    if len(parts) < 2 or parts[0].lower() != "user":
+        raise ValueError("it does not begin with 'user <name>'")
+    return parse(parts[1], parts[2:]), parts[2:]
+
+
+def words_of(user, channels=True):
+    """Return the rules that make a new user this one, in one fixed order.
+
+    channels: False for Redis 6.0, which knows no channel rules.
+    """
+    words = ["on" if user.enabled else "off"]
+    words += ["nopass"] * user.nopass + ["skip-sanitize-payload"] * (not user.sanitize)
+    words += ["#" + one for one in sorted(user.hashes)]
+    words += _permission_words(user.rights, channels)
+    words += ["(%s)" % " ".join(_permission_words(selector, channels)) for selector in user.selectors]
+    return words + sorted(user.other)
+
+
+def line_of(user):
+    """Return the user in the form in which servers list it."""
+    return " ".join(["user", user.name, *words_of(user)])
+
+
+def file_line(user, channels=True):
+    """Return the user's line in an ACL file.
+
+    `reset` first: the line then means the same whatever a user starts with in the server that reads it.
+    """
+    return " ".join(["user", user.name, "reset", *words_of(user, channels)])
+
+
+def _permission_words(permissions, channels=True):
+    words = sorted(permissions.keys)
+    if channels:
+        # Explicit, because acl-pubsub-default may give new users and selectors all channels.
+        words += ["resetchannels"] if "&*" not in permissions.channels else []
+        words += sorted(permissions.channels)
+    return words + list(permissions.commands)
+
+
+def _joined(words):
+    """Yield the words, those of one selector as one: it goes from '(' to the first word that ends with ')'."""
+    open_selector = []
+    for word in words:
+        if open_selector or (word[0] == "(" and word[-1] != ")"):
+            open_selector.append(word)
+            if word[-1] == ")":
+                yield " ".join(open_selector)
+                open_selector = []
+        else:
+            yield word
+    if open_selector:
+        yield " ".join(open_selector)
+
+
+def declared(entries):
+    """Return {name: User} of the declared users, `default` always among them. Raises AclError naming all problems."""
+    users, problems = {}, []
+    for position, entry in enumerate(entries or [], 1):
+        name = entry.get("name") or ""
+        label = "'%s'" % printable(name) if name else "entry %d" % position
+        if not name:
+            problems.append("%s has no name." % label)
+        elif _BLANK.search(name):
+            problems.append("%r: a user's name can't hold blanks, line breaks or NUL." % printable(name))
+        if name in users:
+            problems.append("%s is declared twice: keep one of the two." % label)
+        found = _entry_problems(entry)
+        problems += ["%s: %s" % (label, problem) for problem in found]
+        users[name] = User(name) if found else parse(name, _entry_words(entry))
+    if problems:
+        raise AclError("users: " + " ".join(problems))
+    # Without a rule for it this user is on, without a password, with all rights.
+    users.setdefault("default", User("default"))
+    return users
+
+
+def _entry_words(entry):
+    words = ["on" if entry.get("enabled", True) else "off"]
+    words += ["#" + hash_of(password) for password in entry.get("passwords") or []]
+    words += ["#" + one for one in entry.get("password_hashes") or []]
+    words += [key if key[0] in "~%" else "~" + key for key in entry.get("keys") or []]
+    words += [channel if channel[0] == "&" else "&" + channel for channel in entry.get("channels") or []]
+    words += ["skip-sanitize-payload"] if entry.get("sanitize_payload") is False else []
+    words += list(entry.get("commands") or [])
+    return words + ["(%s)" % _inside(selector) for selector in entry.get("selectors") or []]
+
+
+def _inside(selector):
+    selector = selector.strip()
+    return selector[1:-1] if selector.startswith("(") and selector.endswith(")") else selector
+
+
+def _entry_problems(entry):
+    """Yield nothing secret: an entry in the wrong list may be a password, so it is named by its place."""
+    problems = []
+
+    def check(option, test, hint):
+        for position, value in enumerate(entry.get(option) or [], 1):
+            if not test(value):
+                problems.append("%s, entry %d: %s" % (option, position, hint))
+
+    check("passwords", lambda one: one and not re.search(r"[\0\r\n]", one), "is empty or holds a line break or NUL.")
+    check("password_hashes", _HASH.fullmatch, "is not the SHA-256 of a password: 64 hex digits, lower-case.")
+    check("commands", _is_command, "is no command rule such as +get, -config|set or +@read.")
+    check("keys", _is_key, "is no key pattern: cache:*, ~cache:*, %R~cache:*, without blanks.")
+    check("channels", lambda one: one and not _BLANK.search(one), "is no channel pattern: news:*, without blanks.")
+    check("selectors", _is_selector, "is no selector such as (+get ~cache:*).")
+    enabled = entry.get("enabled", True)
+    if enabled and not entry.get("passwords") and not entry.get("password_hashes"):
+        problems.append("an enabled user needs a password: set passwords or password_hashes, or enabled: false.")
+    return problems
+
+
+def _is_command(rule):
+    if not rule or _BLANK.search(rule):
+        return False
+    return rule.lower() in _COMMAND_ALIASES or (rule[0] in "+-" and len(rule) > 1)
+
+
+def _is_key(key):
+    return bool(key) and not _BLANK.search(key) and (key[0] != "%" or bool(_KEY.match(key)))
+
+
+def _is_selector(selector):
+    rules = split(_inside(selector or ""))
+    # A ')' at the end of a rule would end the selector in an ACL file.
+    return bool(rules) and all(not _BLANK.search(rule) and rule[-1] != ")" and _Rights().take(rule) for rule in rules)

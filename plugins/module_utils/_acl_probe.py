@@ -1,0 +1,168 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask a running server what users can do, without doing it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import raw
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+    REDIS_PY_VERSION,
+    ConnectionProblem,
+    explain,
+    open_client,
+    pipeline,
+)
+
+ALLOWED, DENIED, ABSENT, NO_USER, ERROR, SKIPPED = "allowed", "denied", "absent", "no user", "error", "skipped"
+
+# A transaction runs these at once instead of queueing them.
+_NOT_QUEUED = frozenset(("MULTI", "EXEC", "DISCARD", "WATCH", "QUIT", "RESET"))
+_AUTH_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the server said about one user and one command. kind: one of the constants above."""
+
+    kind: str
+    text: str
+
+
+def dry_run(server, pairs, names):
+    """Return the Outcome of each (user, command words) by ACL DRYRUN, which runs nothing and logs nothing.
+
+    names: original upper-case command -> the name that the server answers to, or None; commands that are not in it
+    have their own name.
+    """
+    outcomes, asked = [None] * len(pairs), []
+    for position, (user, words) in enumerate(pairs):
+        name = names.get(words[0].upper(), words[0])
+        if name is None:
+            outcomes[position] = Outcome(ABSENT, "the command was removed")
+        else:
+            asked.append((position, [server.acl, "DRYRUN", *raw([user, name, *words[1:]])]))
+    replies = server.ask([command for _position, command in asked])
+    for (position, _command), reply in zip(asked, replies, strict=True):
+        outcomes[position] = _read_dry_run(server, pairs[position][1], reply)
+    return outcomes
+
+
+def _read_dry_run(server, words, reply):
+    if reply == b"OK":
+        return Outcome(ALLOWED, "allowed")
+    if isinstance(reply, bytes):
+        return Outcome(DENIED, "denied")
+    said = str(reply)
+    if "User" in said and "not found" in said:
+        return Outcome(NO_USER, "the user does not exist")
+    if "Command" in said and "not found" in said:
+        if _exists(words, server.table.names):
+            return Outcome(ABSENT, "the command was removed")
+        return Outcome(ERROR, "the server knows no such command")
+    return Outcome(ERROR, "the server can't tell: %s" % said)
+
+
+def _exists(words, known):
+    """Return whether the server was built with this command. known: all original names, also those renamed away."""
+    name = words[0].lower()
+    if name not in known:
+        return False
+    is_container = any(one.startswith(name + "|") for one in known)
+    return not is_container or len(words) < 2 or "%s|%s" % (name, words[1].lower()) in known
+
+
+def queue(params, user, password, commands, names):
+    """Return the Outcome of each command for a user, by queueing them in a transaction that is then discarded.
+
+    For servers without ACL DRYRUN: rights are checked when a command is queued, and nothing queued here is ever run.
+    """
+    login = dict(params, login_user=user, login_password=password, login_password_file=None, login_password_env=None)
+    try:
+        client = open_client(login)
+        if pipeline(client, [["MULTI"]]) != [b"OK"]:
+            return [Outcome(SKIPPED, "the server has no ACL DRYRUN and the user may not run MULTI")] * len(commands)
+        # Only now: without the transaction they would be run.
+        known = [names.get(words[0].upper(), words[0]) for words in commands]
+        queued = [
+            (position, raw([name, *words[1:]]))
+            for position, (words, name) in enumerate(zip(commands, known, strict=True))
+            if name is not None and words[0].upper() not in _NOT_QUEUED
+        ]
+        replies = pipeline(client, [command for _position, command in queued] + [["DISCARD"]])
+    except ConnectionProblem as problem:
+        return [Outcome(SKIPPED, "the server has no ACL DRYRUN and the user can't log in: %s" % problem)] * len(
+            commands
+        )
+    except (_connection.redis.RedisError, OSError) as error:
+        raise explain(error, params) from error
+    outcomes = [
+        Outcome(ABSENT, "the command was removed")
+        if name is None
+        else Outcome(SKIPPED, "the server has no ACL DRYRUN, and this command can't be tried")
+        for name in known
+    ]
+    for (position, _command), reply in zip(queued, replies, strict=False):
+        outcomes[position] = _read_queued(reply)
+    return outcomes
+
+
+def _read_queued(reply):
+    if reply == b"QUEUED":
+        return Outcome(ALLOWED, "allowed")
+    said = str(reply)
+    if "no permissions" in said or "NOPERM" in said:
+        return Outcome(DENIED, "denied")
+    if "unknown command" in said.lower():
+        return Outcome(ABSENT, "the command was removed")
+    return Outcome(ERROR, "the server can't tell: %s" % said)
+
+
+def anonymous_problem(params):
+    """Return the ConnectionProblem of a client that does not log in; None when the server lets it in."""
+    try:
+        open_client(params, anonymous=True).close()
+    except ConnectionProblem as problem:
+        return problem
+    return None
+
+
+def try_wrong_passwords(params, users, auth="AUTH", anonymous=False):
+    """Return {user: Outcome} of a login with a random password, all on one connection of its own.
+
+    users: different names. A failed AUTH leaves a connection as it is, so that it can carry any number of them.
+    """
+    outcomes = {}
+    try:
+        client = open_client(params, anonymous=anonymous)
+        pool = client.connection_pool
+        connection = pool.get_connection() if REDIS_PY_VERSION >= (5, 3) else pool.get_connection("AUTH")
+        # redis-py takes a refused login for the end of the connection: it closes it, or reads the same refusal again
+        # for each later reply. So the replies, which are one line each, are read from the socket itself.
+        with connection._sock.makefile("rb") as replies:
+            for start in range(0, len(users), _AUTH_AT_ONCE):
+                batch = users[start : start + _AUTH_AT_ONCE]
+                calls = [raw([auth, user, secrets.token_hex(24)]) for user in batch]
+                connection._sock.sendall(b"".join(connection.pack_commands(calls)))
+                for user in batch:
+                    outcomes[user] = _read_login(replies.readline())
+        connection.disconnect()
+    except (_connection.redis.RedisError, OSError) as error:
+        raise explain(error, params) from error
+    return outcomes
+
+
+def _read_login(line):
+    if not line.endswith(b"\r\n"):
+        raise _connection.redis.ConnectionError("the connection ended during AUTH")
+    said = line.decode("utf-8", "replace").strip()
+    if said == "+OK":
+        return Outcome(ALLOWED, "accepted")
+    return (
+        Outcome(DENIED, "refused") if said.startswith("-WRONGPASS") else Outcome(ERROR, "the server said " + said[1:])
+    )

@@ -1,0 +1,182 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run of redis_acl."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError, declared, redacted
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_apply import (
+    Plan,
+    apply,
+    diff_of,
+    login_after,
+    make_plan,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_file import (
+    folder_problem,
+    parse_file,
+    read_file,
+    render_file,
+    stage_file,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_server import AclServer
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+    ConnectionProblem,
+    open_client,
+    require_library,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import throwaway_server
+
+
+def renamed_commands(params):
+    """Return the option renamed_commands, checked. Raises AclError."""
+    try:
+        return normalise(params["renamed_commands"])
+    except ValueError as error:
+        raise AclError(str(error)) from error
+
+
+def connect_somehow(params):
+    """Return (client, took_over): the login, otherwise, with take_over, the way in that the server still has."""
+    try:
+        return open_client(params), False
+    except ConnectionProblem as problem:
+        if not params["take_over"] or problem.kind != "auth":
+            raise
+        refused = problem
+    ways = [dict(anonymous=True)]
+    if params["take_over_password"] is not None:
+        ways.insert(0, dict(login_password=params["take_over_password"]))
+    for way in ways:
+        anonymous = way.pop("anonymous", False)
+        other = dict(params, login_user=None, login_password_file=None, login_password_env=None, **way)
+        try:
+            return open_client(other, anonymous=anonymous), True
+        except ConnectionProblem:
+            continue
+    raise ConnectionProblem(
+        refused.kind, "%s Neither take_over_password nor a connection without a login works." % refused
+    )
+
+
+class Run:
+    """One run of the module; the steps share what they find out."""
+
+    def __init__(self, module):
+        self.module, self.params = module, module.params
+        self.wanted = declared(self.params["users"])
+        self.renamed = renamed_commands(self.params)
+        self.server, self.plan, self.took_over, self.login = None, Plan(), False, None
+        self.file, self.content = None, None
+        self.diff = []
+
+    def look(self):
+        """Read the server and the file, refuse what can't be done. Changes nothing."""
+        params = self.params
+        if params["aclfile"]:
+            self.file = read_file(params["aclfile"])
+            problem = folder_problem(params["aclfile"])
+            # In check mode on a bare host the folder may be what an earlier task would have created.
+            if problem and not self.module.check_mode:
+                raise AclError(problem)
+        if params["live"] != "never":
+            require_library(self.module)
+            self.look_at_server()
+        if self.server is None and (params["login_user"] or params["login_password"]):
+            self.login = login_after(params, params["users"], self.wanted, take_over=params["take_over"])
+        if self.file is not None:
+            self.look_at_file()
+
+    def look_at_server(self):
+        params = self.params
+        try:
+            client, self.took_over = connect_somehow(params)
+        except ConnectionProblem as problem:
+            if params["live"] == "auto" and problem.kind == "unreachable":
+                return
+            raise
+        self.server = AclServer(client, params, self.renamed)
+        self.plan = make_plan(self.server, self.wanted, params["purge"])
+        self.login = login_after(
+            params, params["users"], self.wanted, self.server, params["purge"], params["take_over"]
+        )
+        if self.plan.change:
+            self.server.check_rules(self.plan.change)
+        if self.plan.change or self.plan.remove:
+            self.diff.append(diff_of(self.server, self.plan))
+
+    def look_at_file(self):
+        """Work out the file's content; leave it None when the file has it already."""
+        path, users = self.params["aclfile"], dict(self.wanted)
+        if not self.params["purge"]:
+            # What a restart must not change: the users that run, or, where nothing runs, those of the file.
+            there = self.file.users if self.server is None else self.server.users
+            users = {**there, **users}
+        channels = self.server is None or self.server.has_channels
+        content = render_file(users, channels)
+        if self.file.exists and self.file.clean and self.file.users == parse_file(content, path).users:
+            return
+        self.content = content
+        before = render_file(self.file.users, channels)
+        self.diff.append(
+            dict(before_header=path, after_header=path, before=redacted_lines(before), after=redacted_lines(content))
+        )
+        if self.server is None and self.params["server_binary"]:
+            self.try_file()
+
+    def try_file(self):
+        """Let a private server load the content, and log in there."""
+        binary = self.params["server_binary"]
+        if self.module.check_mode and not os.path.exists(binary):
+            return
+        with throwaway_server(binary, [], self.content.splitlines()) as path:
+            if self.login is None or self.login["login_password"] is None:
+                return
+            try:
+                open_client(dict(self.login, login_unix_socket=path, tls=False)).close()
+            except ConnectionProblem as problem:
+                raise AclError(
+                    "The declared users would lock out this login: a server with this ACL file refuses it. %s" % problem
+                ) from problem
+
+    def change(self):
+        """Carry everything out; return whether the file changed."""
+        params, module, staged = self.params, self.module, None
+        if self.content is not None and not module.check_mode:
+            attributes = (params["aclfile_owner"], params["aclfile_group"], params["aclfile_mode"])
+            staged = stage_file(params["aclfile"], self.content, *attributes)
+            module.add_cleanup_file(staged)
+        if (self.plan.change or self.plan.remove) and not module.check_mode:
+            for warning in apply(self.server, self.plan, self.login):
+                module.warn(warning)
+        if staged:
+            os.replace(staged, params["aclfile"])
+        return self.attributes(self.content is not None)
+
+    def attributes(self, changed):
+        """Mend owner and mode of the file; return whether anything about it changed."""
+        params = self.params
+        if not params["aclfile"] or not os.path.exists(params["aclfile"]):
+            return changed
+        wanted = dict(
+            path=params["aclfile"],
+            owner=params["aclfile_owner"],
+            group=params["aclfile_group"],
+            mode=params["aclfile_mode"],
+        )
+        diff = {}
+        arguments = self.module.load_file_common_arguments(wanted, path=params["aclfile"])
+        changed = self.module.set_fs_attributes_if_different(arguments, changed, diff=diff)
+        if diff:
+            self.diff.append(dict(diff, before_header=params["aclfile"], after_header=params["aclfile"]))
+        return changed
+
+
+def redacted_lines(content):
+    """Return an ACL file's content for a diff."""
+    return "".join(redacted(line) + "\n" for line in content.splitlines())

@@ -1,0 +1,245 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The work of redis_config in its order: everything is checked before anything is changed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_file as files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
+
+Refused = config.Refused
+
+
+def open_connection(params):
+    """Return (client, took over); (None, False) when nothing listens and that is allowed. Raises ConnectionProblem."""
+    try:
+        return _connection.open_client(params), False
+    except _connection.ConnectionProblem as problem:
+        if params["live"] == "auto" and _nothing_listens(problem):
+            return None, False
+        if problem.kind != "auth":
+            raise
+        others = []
+        if params["take_over_password"]:
+            no_login = dict(login_user=None, login_password_file=None, login_password_env=None)
+            others.append((dict(params, **no_login, login_password=params["take_over_password"]), False))
+        if params["take_over"]:
+            others.append((params, True))
+        for other, anonymous in others:
+            with contextlib.suppress(_connection.ConnectionProblem):
+                return _connection.open_client(other, anonymous=anonymous), True
+        raise
+
+
+def _nothing_listens(problem):
+    """Return whether the connection was refused, as opposed to a server that is busy, loading or cut off."""
+    error, seen = problem, set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in (errno.ECONNREFUSED, errno.ENOENT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class Run:
+    """One run of the module. Call plan(), then, unless in check mode, carry_out()."""
+
+    def __init__(self, module, client):
+        self.module = module
+        self.params = module.params
+        self.client = client
+        self.live = None
+        self.warnings = []
+        self.live_changes = {}
+        self.restart = []
+        self.rewrite = False
+        self.applied = False
+        self.attributes = {}
+        self.attributes_changed = False
+
+    def plan(self):
+        """Work out what would change and whether it can; raise Refused before anything is changed."""
+        params = self.params
+        renamed = params["renamed_commands"]
+        wanted = config.desired(params["settings"], params["secret_settings"], renamed)
+        self.renamed = normalise(renamed)
+        _refuse(hazards.rename_hazards(renamed))
+        self.old_text = files.read(params["path"]) if params["path"] else None
+        old = config.parse(self.old_text or "")
+        self.old_renames = config.renames_of(old)
+        if self.client is not None:
+            self.live = live_config.read(self.client, wanted, self.renamed, self.old_renames)
+        if self.live is not None and self.live.values is not None:
+            wanted = live_config.resolve(self.live, wanted)
+        elif not params["server_binary"]:
+            unknown = sorted(name + config.suggestion(name, _names()) for name in wanted if name not in _names())
+            _refuse(["Unknown directive %s. To use it, set server_binary." % ", ".join(unknown)] if unknown else [])
+        self.wanted = self._follow(wanted, old)
+        self.new_text = config.render(self.wanted, self.renamed) if params["path"] else None
+        if self.file_changed and not self.module.check_mode:
+            _refuse(files.problems(params))
+        if self.live is not None:
+            self._plan_live(config.last_values(old))
+        else:
+            self._plan_offline(old)
+        if self.file_changed or self.live_changes:
+            self._try_candidate()
+
+    @property
+    def file_changed(self):
+        return self.new_text != self.old_text
+
+    def _follow(self, wanted, old):
+        """Keep the present master in the file: after a failover the inventory's is the wrong one."""
+        if not self.params["path"]:
+            return wanted
+        kept = {name: words for name, words in wanted.items() if values.canonical(name) != "replicaof"}
+        declared = next((words for name, words in wanted.items() if name not in kept), [])
+        managed = config.HEADER in (self.old_text or "")
+        first = declared and not managed
+        if self.live is not None and self.live.values is not None:
+            # A cluster's replicas have a master, too, but their file must not name it.
+            now = (self.live.value("replicaof") or "").split() if self.live.value("cluster-enabled") != "yes" else []
+            first = first and not now and not self.live.keys
+        elif managed:
+            now = config.last_values(old).get("replicaof", "").split()
+        else:
+            now = []
+        if declared and declared != now and not first:
+            self.warnings.append(
+                "replicaof is declared as %s, the server follows %s: kept, because only a new server takes its master "
+                "from the inventory." % (" ".join(declared), " ".join(now) or "nobody")
+            )
+        if first and self.live is not None and declared != now:
+            self.restart.append("replicaof")
+        return dict(sorted({**kept, **({"replicaof": declared if first else now} if first or now else {})}.items()))
+
+    def _plan_live(self, file_values):
+        live, whole_file = self.live, bool(self.params["path"])
+        can_set = live.values is not None
+        now = {name: live.value(name) for name in live_config.DATA_DIRECTIVES} if can_set else dict(file_values)
+        now["appendonly"] = "yes" if live.info.get("aof_enabled") == "1" else "no"
+        _refuse(hazards.live_hazards(live.keys, now, self.wanted, whole_file, can_set))
+        if can_set:
+            differing = live_config.differences(live, self.wanted)
+            free = live_config.settable(live, differing)
+            self.live_changes = {name: differing[name] for name in free}
+            self.restart += [name for name in differing if name not in free]
+        else:
+            self.restart += self._changed_in_file()
+            self.warnings.append("CONFIG is disabled on this server: live settings were neither compared nor changed.")
+        pending = live_config.pending_renames(live, self.renamed, self.old_renames)
+        self.restart += ["rename-command " + command for command in sorted(pending)]
+        if now["appendonly"] == "yes" and "appendonly" not in self.live_changes:
+            going = live_config.written_names(live, pending)
+            self.rewrite = bool(going)
+            if going and live.names["BGREWRITEAOF"] is None:
+                raise Refused(
+                    "The append-only file may hold %s, which the new renamed_commands take away: the server could not "
+                    "load it. BGREWRITEAOF, which would mend that, is disabled: enable it first, restart, and disable "
+                    "it together with the others afterwards." % ", ".join(sorted(going))
+                )
+
+    def _plan_offline(self, old):
+        if not self.params["path"]:
+            return
+        before = config.last_values(old) if self.old_text is not None else None
+        _refuse(hazards.offline_hazards(before, self.wanted, hazards.names_going(self.old_renames, self.renamed)))
+        if self.params["live"] == "never":
+            self.restart += self._changed_in_file()
+
+    def _changed_in_file(self):
+        before, after = (config.last_values(config.parse(text or "")) for text in (self.old_text, self.new_text))
+        return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+    def _try_candidate(self):
+        if not self.params["server_binary"]:
+            return
+        lines = config.render(self.wanted, self.renamed).splitlines()
+        tls_port = next((words for name, words in self.wanted.items() if name == "tls-port"), ["0"])
+        if tls_port != ["0"]:
+            # No port is opened, so this makes the server load certificate and key.
+            lines.append("tls-replication yes")
+        try:
+            with throwaway_server(self.params["server_binary"], lines):
+                pass
+        except StartFailed as error:
+            unknown = [name + config.suggestion(name, _names()) for name in self.wanted if name not in _names()]
+            hint = " Not known here: %s." % ", ".join(unknown) if unknown else ""
+            raise Refused("A server does not start with this configuration: %s%s" % (error.reason, hint)) from error
+
+    def carry_out(self):
+        """Change the running server, wait until its data is safe, then write the file."""
+        if self.rewrite:
+            live_config.rewrite_aof(self.live, self.params["aof_timeout"])
+        if self.live_changes:
+            live_config.apply(self.live, self.live_changes, self.params["aof_timeout"])
+            self.applied = True
+        self.settle_attributes()
+        if self.file_changed:
+            files.write(self.module, self.params["path"], self.new_text)
+
+    def settle_attributes(self):
+        """Bring owner, group and mode of the file as it is in order; in check mode only tell."""
+        if self.params["path"]:
+            self.attributes_changed = files.settle(self.module, self.params["path"], self.attributes)
+
+    def secret_names(self):
+        return {str(name).lower() for name in self.params["secret_settings"] or {}}
+
+    def shown_changes(self):
+        """Return {directive: {before, after}} of what changes in the running server."""
+        hidden = self.secret_names()
+        return {
+            name: dict(
+                before=config.shown_value(name, self.live.values[name], hidden),
+                after=config.shown_value(name, values.set_value(words), hidden),
+            )
+            for name, words in self.live_changes.items()
+        }
+
+    def diff(self):
+        """Return before and after of the file and of the running server, without secrets."""
+        parts, path = [], self.params["path"]
+        if self.file_changed:
+            before, after = (config.shown(text or "", self.secret_names()) for text in (self.old_text, self.new_text))
+            if before == after:
+                before = "# (blanks, quotes or ends of lines differ)\n" + before
+            parts.append(dict(before=before, after=after, before_header=path, after_header=path))
+        if self.live_changes:
+            where = "%s (live)" % _connection.endpoint(self.params)
+            changes = self.shown_changes()
+            before, after = (
+                "".join("%s %s\n" % (name, change[side]) for name, change in changes.items())
+                for side in ("before", "after")
+            )
+            parts.append(dict(before=before, after=after, before_header=where, after_header=where))
+        if self.attributes_changed:
+            before, after = (
+                "".join("%s: %s\n" % pair for pair in sorted(self.attributes[side].items()))
+                for side in ("before", "after")
+            )
+            parts.append(dict(before=before, after=after, before_header=path, after_header=path))
+        return parts
+
+
+def _refuse(problems):
+    if problems:
+        raise Refused(" ".join(problems))
+
+
+def _names():
+    return table.KNOWN | table.ALIASES.keys()

@@ -1,0 +1,278 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the firewall policy to iptables rules, and back from iptables-save: pure functions.
+
+Rules are written exactly as iptables-save prints them, so that wanted and actual rules are compared as text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+INPUT_CHAIN = "REDIS-PORTS"
+DOCKER_CHAIN = "REDIS-PORTS-DOCKER"
+# The two chains, and the chains of sources that hang below them, named after the first port they serve.
+OWN_CHAIN = re.compile(r"REDIS-PORTS(-DOCKER)?(-\d+)?")
+# A comment in our rules by which they are told from other people's chains of the same name.
+MARK = "redis_hardening"
+# Chain, its rule that leads to ours, and whether that rule must be the first. Docker keeps the way from FORWARD to
+# DOCKER-USER itself, but only where it manages iptables (not for IPv6 before Docker 27), and only once it runs.
+JUMPS = (
+    ("INPUT", "-p tcp -j " + INPUT_CHAIN, True),
+    ("DOCKER-USER", "-p tcp -j " + DOCKER_CHAIN, True),
+    ("FORWARD", "-j DOCKER-USER", False),
+)
+FAMILIES = (4, 6)
+PURPOSES = ("data", "tls", "bus", "sentinel", "reserved")
+MULTIPORT_LIMIT = 15
+
+
+class PolicyProblem(ValueError):
+    """The policy can't be made into rules; the text says where and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """sources: guarded port -> the networks that may reach it, sorted. bridges: names or prefixes of interfaces."""
+
+    sources: dict
+    bridges: tuple
+
+    @property
+    def ports(self):
+        return sorted(self.sources)
+
+    def groups(self, family):
+        """Yield (ports, networks) for each set of ports that are open to the same networks of this family."""
+        groups = {}
+        for port in self.ports:
+            networks = tuple(network for network in self.sources[port] if network.version == family)
+            if networks:
+                groups.setdefault(networks, []).append(port)
+        for networks, ports in groups.items():
+            yield ports, networks
+
+
+def parse_source(text):
+    """Return the network that an address or network in text form stands for."""
+    if "%" in text:
+        raise PolicyProblem("%s names an interface; write the address without it" % text)
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        try:
+            interface = ipaddress.ip_interface(text)
+        except ValueError:
+            raise PolicyProblem(
+                "'%s' is neither an address nor a network. Write it like 10.0.0.5, 10.0.0.0/24 or fd00:1::/64; names "
+                "are not supported, because a rule keeps the address that a name had when the rule was made" % text
+            ) from None
+        raise PolicyProblem(
+            "%s has bits set behind the network's length: write %s for the network, or %s for the one address"
+            % (text, interface.network, interface.ip)
+        ) from None
+    if network.prefixlen == 0:
+        raise PolicyProblem("%s is everyone; name the networks that need Redis" % text)
+    if network.version == 6 and network.subnet_of(ipaddress.ip_network("::ffff:0:0/96")):
+        raise PolicyProblem("%s is an IPv4 address in IPv6 form; write it as IPv4" % text)
+    if network.network_address.is_multicast or network.network_address.is_unspecified:
+        raise PolicyProblem("%s can't be the source of a connection" % text)
+    return network
+
+
+def build_policy(ports, reserved_ports, docker_bridges):
+    """Return the Policy of these module options, or raise PolicyProblem with all that is wrong with them."""
+    problems = []
+    sources = {}
+    for index, entry in enumerate(ports):
+        where = "ports[%d] (port %s)" % (index, entry["port"])
+        if not 1 <= entry["port"] <= 65535:
+            problems.append("%s: a port is a number from 1 to 65535" % where)
+        if entry["purpose"] == "reserved" and entry["sources"]:
+            problems.append("%s: a reserved port is closed to all; remove its sources, or name its use" % where)
+        named = sources.setdefault(entry["port"], set())
+        for text in entry["sources"]:
+            try:
+                network = parse_source(text)
+            except PolicyProblem as problem:
+                problems.append("%s: %s" % (where, problem))
+            else:
+                # Loopback is open through the interface; from elsewhere such an address is forged.
+                if not network.is_loopback:
+                    named.add(network)
+    for port in reserved_ports:
+        if not 1 <= port <= 65535:
+            problems.append("reserved_ports: %s: a port is a number from 1 to 65535" % port)
+        sources.setdefault(port, set())
+    if not sources:
+        problems.append("ports and reserved_ports are both empty: there is nothing to guard")
+    for name in docker_bridges:
+        if not re.fullmatch(r"[^\s/+!\"'\\]{1,15}|[^\s/+!\"'\\]{1,14}\+", name):
+            problems.append("docker_bridges: '%s' is not the name of an interface, nor a prefix such as br-+" % name)
+    if problems:
+        raise PolicyProblem("; ".join(problems))
+    return Policy(
+        sources={port: tuple(sorted(named, key=_network_order)) for port, named in sources.items()},
+        bridges=tuple(dict.fromkeys(docker_bridges)),
+    )
+
+
+def _network_order(network):
+    return network.version, network.network_address, network.prefixlen
+
+
+def matches_interface(pattern, name):
+    """Say whether an interface name is meant by a name or prefix with '+', as iptables writes them."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+def port_words(ports):
+    """Return sorted ports as iptables writes them, neighbours as one range: 7000, 7001, 7002 -> 7000:7002."""
+    runs = []
+    for port in ports:
+        if runs and port == runs[-1][1] + 1:
+            runs[-1][1] = port
+        else:
+            runs.append([port, port])
+    return [str(first) if first == last else "%d:%d" % (first, last) for first, last in runs]
+
+
+def multiports(ports):
+    """Return the ports in as few values for --dports as the limit of 15 ports allows; a range counts as two."""
+    values, used = [], MULTIPORT_LIMIT
+    for word in port_words(ports):
+        size = 2 if ":" in word else 1
+        if used + size > MULTIPORT_LIMIT:
+            values.append([])
+            used = 0
+        values[-1].append(word)
+        used += size
+    return [",".join(words) for words in values]
+
+
+def render(policy, family):
+    """Return chain -> rules for one family, each rule as iptables-save prints it after '-A CHAIN '."""
+    comment = "-m comment --comment " + MARK
+    original = "-p tcp -m conntrack --ctorigdstport %s --ctdir ORIGINAL "
+    host = ["-i lo %s -j ACCEPT" % comment]
+    docker = ["-i %s -j RETURN" % bridge for bridge in policy.bridges]
+    chains = {INPUT_CHAIN: host, DOCKER_CHAIN: docker}
+    for ports, networks in policy.groups(family):
+        host_sources = "%s-%d" % (INPUT_CHAIN, ports[0])
+        docker_sources = "%s-%d" % (DOCKER_CHAIN, ports[0])
+        host += ["-p tcp -m multiport --dports %s -j %s" % (value, host_sources) for value in multiports(ports)]
+        # By goto, so that RETURN leads back to DOCKER-USER, past the drops of the calling chain.
+        docker += [original % word + "-g " + docker_sources for word in port_words(ports)]
+        chains[host_sources] = ["-s %s -j ACCEPT" % _address(network) for network in networks]
+        chains[docker_sources] = ["-s %s -j RETURN" % _address(network) for network in networks] + ["-j DROP"]
+    # Without a look at the connection's state: whoever is no longer named is cut off at once.
+    host += ["-p tcp -m multiport --dports %s -j DROP" % value for value in multiports(policy.ports)]
+    # The port that was published, whatever Docker has made of it since; then the container's own port, for those who
+    # reach the container without a published port.
+    docker += [original % word + "-j DROP" for word in port_words(policy.ports)]
+    docker += ["-p tcp -m multiport --dports %s %s -j DROP" % (value, comment) for value in multiports(policy.ports)]
+    return chains
+
+
+def _address(network):
+    kind = socket.AF_INET if network.version == 4 else socket.AF_INET6
+    # Not str(): Python and the C library differ on a few IPv6 addresses.
+    return "%s/%d" % (socket.inet_ntop(kind, network.network_address.packed), network.prefixlen)
+
+
+def rules_file(chains):
+    """Return the chains as input for iptables-restore --noflush: it replaces these chains and touches no other."""
+    lines = ["# Managed by celebrum.redis_hardening; loaded by redis-ports-block.", "*filter"]
+    lines += [":%s - [0:0]" % chain for chain in chains]
+    lines += ["-A %s %s" % (chain, rule) for chain, rules in chains.items() for rule in rules]
+    return "\n".join([*lines, "COMMIT", ""])
+
+
+def parse_save(text):
+    """Return chain -> rules from the output of iptables-save -t filter, rules as in render()."""
+    chains = {}
+    for line in text.splitlines():
+        if line.startswith(":"):
+            chains[line[1:].split(" ", 1)[0]] = []
+        elif line.startswith("-A "):
+            chain, _space, rule = line[3:].partition(" ")
+            chains.setdefault(chain, []).append(rule)
+    return chains
+
+
+def differences(kernel, wanted):
+    """Return in words how the kernel's rules differ from the wanted ones; nothing when they don't."""
+    found = []
+    for chain, rules in wanted.items():
+        if chain not in kernel:
+            found.append("the chain %s is missing" % chain)
+        elif kernel[chain] != rules:
+            found.append("the chain %s has other rules" % chain)
+    found += [
+        "the chain %s is left over" % chain for chain in kernel if OWN_CHAIN.fullmatch(chain) and chain not in wanted
+    ]
+    return found + jump_differences(kernel)
+
+
+def jump_differences(kernel):
+    """Return in words how the way to our chains differs from JUMPS."""
+    found = []
+    for chain, rule, first in JUMPS:
+        target = rule.rsplit(" ", 1)[1]
+        places = [number for number, other in _jumps(kernel, chain, target) if other == rule]
+        if not places:
+            found.append("the jump from %s to %s is missing" % (chain, target))
+        elif first and places[0] != 1:
+            found.append("the jump from %s to %s is rule %d, not the first" % (chain, target, places[0]))
+        elif first and len(_jumps(kernel, chain, target)) > 1:
+            found.append("there are several jumps from %s to %s" % (chain, target))
+    return found
+
+
+def _jumps(kernel, chain, target):
+    """Return (number, rule) for each rule of a chain that jumps to the target."""
+    end = "-j " + target
+    return [(number, rule) for number, rule in enumerate(kernel.get(chain, []), 1) if (" " + rule).endswith(" " + end)]
+
+
+def foreign_chain(kernel):
+    """Return what is wrong when a chain with one of our names has content that isn't ours, else None.
+
+    Empty chains are nobody's, unless somebody jumps to them from where we never do.
+    """
+    marked = any(MARK in rule for chain in (INPUT_CHAIN, DOCKER_CHAIN) for rule in kernel.get(chain, []))
+    if marked:
+        return None
+    for chain in kernel:
+        if OWN_CHAIN.fullmatch(chain) and kernel[chain]:
+            return "a chain %s with other content exists (its first rule: %s)" % (chain, kernel[chain][0])
+        for rule in kernel[chain]:
+            words = rule.split()
+            target = words[-1] if len(words) > 1 and words[-2] in ("-j", "-g") else ""
+            expected = any(chain == base and target == jump.rsplit(" ", 1)[1] for base, jump, _first in JUMPS)
+            if OWN_CHAIN.fullmatch(target) and not expected:
+                return "a chain %s exists that %s jumps to" % (target, chain)
+    return None
+
+
+def listing(kernel):
+    """Return our chains and the jumps to them, as lines for a diff."""
+    lines = []
+    for chain, rule, first in JUMPS:
+        for number, other in _jumps(kernel, chain, rule.rsplit(" ", 1)[1]):
+            note = "  # rule %d, not the first" % number if first and number != 1 else ""
+            lines.append("-A %s %s%s" % (chain, other, note))
+    for chain in sorted(kernel):
+        if OWN_CHAIN.fullmatch(chain):
+            lines += ["-A %s %s" % (chain, rule) for rule in kernel[chain]] or ["# %s is empty" % chain]
+    return "".join(line + "\n" for line in lines)
+
+
+def wanted_listing(wanted):
+    """Return the same lines for the wanted state."""
+    return listing({**{chain: [rule] for chain, rule, _first in JUMPS}, **wanted})

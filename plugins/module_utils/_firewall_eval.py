@@ -1,0 +1,225 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What becomes of a TCP packet in the filter table that iptables-save shows: pure functions.
+
+Conditions that can't be judged from the packet alone (a rate, a set, a mark, a destination) may match or not. An answer
+is therefore a set of all that may happen, out of ACCEPT, DROP and RETURN, and a proof takes the worst of it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from dataclasses import dataclass
+
+ACCEPT, DROP, RETURN = "ACCEPT", "DROP", "RETURN"
+# Targets after which the next rule has its turn.
+PASSING = frozenset(
+    ["AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP", "LOG", "MARK", "NFLOG", "RATEEST", "SECMARK"]
+    + ["SET", "TCPMSS", "TEE", "TOS", "TRACE"]
+)
+JUDGED_MODULES = frozenset(("tcp", "multiport", "conntrack", "state", "comment"))
+# Addresses that may knock although no rule speaks of them: the Internet, private networks, the link.
+STRANGERS = {
+    4: [ipaddress.ip_address(text) for text in ("198.51.100.77", "203.0.113.77", "10.77.77.77", "172.30.77.77")],
+    6: [ipaddress.ip_address(text) for text in ("2001:db8:77::77", "2600::77", "fd77:77::77", "fe80::77")],
+}
+ELSEWHERE = "eth77"
+
+
+@dataclass(frozen=True)
+class Packet:
+    """All but the source. original_port is the port before any address translation. A port of None may be any."""
+
+    interface: str
+    port: int | None
+    original_port: int | None
+    state: str = "NEW"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """sources: (network, its address, its mask, negated). conditions: all others, as (option, negated, value)."""
+
+    sources: tuple
+    conditions: tuple
+    target: str
+    goto: bool
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    chains: dict
+    policies: dict
+
+    def interfaces(self):
+        """Return the interfaces that rules speak of, and one of which none does: all others fare like it."""
+        names = {ELSEWHERE}
+        for rules in self.chains.values():
+            for rule in rules:
+                names.update(
+                    value[:-1] + "77" if value.endswith("+") else value
+                    for option, _negated, value in rule.conditions
+                    if option == "-i"
+                )
+        return sorted(names)
+
+
+def parse(text):
+    """Return the Ruleset that iptables-save printed."""
+    chains, policies = {"INPUT": [], "FORWARD": []}, {"INPUT": ACCEPT, "FORWARD": ACCEPT}
+    for line in text.splitlines():
+        words = shlex.split(line) if line.startswith("-A ") else line.split()
+        if line.startswith(":"):
+            chains.setdefault(words[0][1:], [])
+            policies[words[0][1:]] = words[1]
+        elif line.startswith("-A "):
+            chains.setdefault(words[1], []).append(_parse_rule(words[2:]))
+    return Ruleset(chains, policies)
+
+
+def _parse_rule(words):
+    sources, conditions, target, goto, negated = [], [], "", False, False
+    words = iter(words)
+    for word in words:
+        if word == "!":
+            negated = True
+            continue
+        if word in ("-j", "-g"):
+            target, goto = next(words), word == "-g"
+            break
+        if word == "-m":
+            module = next(words)
+            if module not in JUDGED_MODULES:
+                conditions.append(("-m", False, module))
+        elif word == "--comment":
+            next(words)
+        elif word == "-s":
+            network = ipaddress.ip_network(next(words))
+            sources.append((network, int(network.network_address), int(network.netmask), negated))
+        elif word in _JUDGES:
+            conditions.append((word, negated, next(words)))
+        elif word.startswith("-"):
+            conditions.append((word, negated, ""))
+        negated = False
+    return Rule(tuple(sources), tuple(conditions), target, goto)
+
+
+def _in_ports(port, value):
+    if port is None:
+        return None
+    for word in value.split(","):
+        first, _colon, last = word.partition(":")
+        if int(first) <= port <= int(last or first):
+            return True
+    return False
+
+
+def _in_states(packet, value):
+    states = value.split(",")
+    if packet.state in states:
+        return True
+    # Whether an address was translated is not part of our packet.
+    return None if {"DNAT", "SNAT"} & set(states) else False
+
+
+def _on_interface(packet, value):
+    return packet.interface.startswith(value[:-1]) if value.endswith("+") else packet.interface == value
+
+
+_JUDGES = {
+    "-p": lambda packet, value: value in ("tcp", "6", "all"),
+    "-i": _on_interface,
+    "--dport": lambda packet, value: _in_ports(packet.port, value),
+    "--dports": lambda packet, value: _in_ports(packet.port, value),
+    "--ctorigdstport": lambda packet, value: _in_ports(packet.original_port, value),
+    "--ctproto": lambda packet, value: value in ("tcp", "6"),
+    "--ctdir": lambda packet, value: value == "ORIGINAL",
+    "--ctstate": _in_states,
+    "--state": _in_states,
+}
+
+
+def specialise(ruleset, packet, hook):
+    """Return the chains that this packet may come through from a hook, with the rules that may match it.
+
+    chain -> [(certain, rule)]; certain means that nothing but the rule's sources is left to be judged.
+    """
+    chains, waiting = {}, [hook]
+    while waiting:
+        name = waiting.pop()
+        if name in chains or name not in ruleset.chains:
+            continue
+        chains[name] = list(_relevant(ruleset.chains[name], packet))
+        waiting += {rule.target for _certain, rule in chains[name]}
+    return chains
+
+
+def _relevant(rules, packet):
+    for rule in rules:
+        certain = True
+        for option, negated, value in rule.conditions:
+            judge = _JUDGES.get(option)
+            matches = judge(packet, value) if judge else None
+            if matches is None:
+                certain = False
+            elif matches == negated:
+                break
+        else:
+            yield certain, rule
+
+
+def outcomes(chains, chain, source):
+    """Return the set of what may become of a packet from this address in a chain of specialise()."""
+    address = int(source)
+    found = set()
+    for certain, rule in chains[chain]:
+        if not _from(address, rule.sources):
+            continue
+        if rule.target in chains:
+            results = outcomes(chains, rule.target, source)
+            left = results if rule.goto else results - {RETURN}
+            passes = not rule.goto and RETURN in results
+        else:
+            left, passes = _target(rule.target), rule.target in PASSING or not rule.target
+        found |= left
+        if certain and not passes:
+            return found
+    return found | {RETURN}
+
+
+def _from(address, sources):
+    for _network, value, mask, negated in sources:  # noqa: SIM110 (this is the innermost loop)
+        if (address & mask == value) == negated:
+            return False
+    return True
+
+
+def _target(target):
+    if target in PASSING or not target:
+        return set()
+    if target in (ACCEPT, RETURN):
+        return {target}
+    # A target that is not known here may let the packet through.
+    return {DROP} if target in (DROP, "REJECT") else {ACCEPT, DROP}
+
+
+def verdicts(ruleset, chains, hook, source):
+    """Return what may become of the packet in the chain of a hook, INPUT or FORWARD."""
+    found = outcomes(chains, hook, source)
+    return found - {RETURN} | ({ruleset.policies[hook]} if RETURN in found else set())
+
+
+def strangers(chains, family, named):
+    """Return addresses outside the named networks that stand for all others: some that no rule speaks of, and some of
+    each network that a rule does speak of."""
+    names = set(named)
+    samples = list(STRANGERS[family])
+    networks = {source[0] for rules in chains.values() for _certain, rule in rules for source in rule.sources}
+    for network in networks:
+        if network not in names:
+            middle = network[network.num_addresses // 2]
+            samples += [network[0], network[-1], middle, network[min(1, network.num_addresses - 1)]]
+    return sorted({one for one in samples if not any(one in network for network in named)})

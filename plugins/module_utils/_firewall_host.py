@@ -1,0 +1,145 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the firewall modules ask the host: the kernel's rules, the files, the unit, the SSH ports."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_files
+
+COMMANDS = {4: "iptables", 6: "ip6tables"}
+IPV6_IN_USE = "/proc/net/if_inet6"
+SYSTEMD_RUNS = "/run/systemd/system"
+SBIN = ["/usr/sbin", "/sbin"]
+
+
+class HostProblem(Exception):
+    """The host can't do what is asked of it; the text says why."""
+
+
+def families():
+    """Return the IP versions of this host. Without IPv6 in the kernel there is nothing to close."""
+    return [family for family in _firewall.FAMILIES if family == 4 or os.path.exists(IPV6_IN_USE)]
+
+
+def read_save(module, family):
+    """Return what iptables-save says of the kernel's filter table, or None when iptables is not installed."""
+    save = module.get_bin_path(COMMANDS[family] + "-save", opt_dirs=SBIN)
+    if not save:
+        return None
+    status, output, errors = module.run_command([save, "-t", "filter"])
+    if status != 0:
+        raise HostProblem("%s-save fails, so the kernel can't be given rules: %s" % (COMMANDS[family], errors.strip()))
+    if "is incompatible" in output + errors:
+        raise HostProblem(
+            "the kernel's IPv%d filter table holds rules of nftables that iptables can't read; move them to a table "
+            "of their own" % family
+        )
+    return output
+
+
+def wanted_files(policy):
+    """Return path -> (text, mode) of all that redis_firewall keeps on the host."""
+    wanted = {
+        "%s/rules.v%d" % (_firewall_files.FOLDER, family): (
+            _firewall.rules_file(_firewall.render(policy, family)),
+            0o600,
+        )
+        for family in _firewall.FAMILIES
+    }
+    wanted[_firewall_files.SCRIPT_PATH] = (_firewall_files.SCRIPT, 0o755)
+    wanted[_firewall_files.UNIT_PATH] = (_firewall_files.UNIT, 0o644)
+    return wanted
+
+
+def read_file(path):
+    """Return a file's text, or None when there is no plain file of that name."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as source:
+        return source.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def file_difference(path, text, mode):
+    """Return in words how a file differs from what it should be, or None."""
+    if read_file(path) is None:
+        return "%s is missing" % path if not os.path.lexists(path) else "%s is not a plain file" % path
+    if read_file(path) != text:
+        return "%s has another content" % path
+    status = os.stat(path)
+    if stat.S_IMODE(status.st_mode) != mode or status.st_uid != 0 or status.st_gid != 0:
+        return "%s has another owner or mode than root, %04o" % (path, mode)
+    return None
+
+
+def write_file(path, text, mode):
+    """Put a file in its place in one step, never readable by more than its mode says."""
+    os.makedirs(
+        os.path.dirname(path), mode=0o700 if os.path.dirname(path) == _firewall_files.FOLDER else 0o755, exist_ok=True
+    )
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix="." + os.path.basename(path) + ".")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as target:
+            target.write(text)
+            target.flush()
+            os.fchmod(descriptor, mode)
+            os.fchown(descriptor, 0, 0)
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def unit_links():
+    """Return the links by which systemd starts the unit."""
+    return [
+        "/etc/systemd/system/%s.wants/%s" % (target, _firewall_files.UNIT_NAME) for target in _firewall_files.WANTED_BY
+    ]
+
+
+def unit_is_enabled():
+    return all(os.path.islink(link) and os.path.realpath(link) == _firewall_files.UNIT_PATH for link in unit_links())
+
+
+def ssh_ports(module, declared):
+    """Return port -> how we know that SSH comes in there."""
+    ports = {port: "ssh_ports" for port in declared}
+    words = os.environ.get("SSH_CONNECTION", "").split()
+    if len(words) == 4 and words[3].isdigit():
+        ports[int(words[3])] = "this connection"
+    sshd = module.get_bin_path("sshd", opt_dirs=SBIN)
+    if sshd:
+        status, output, errors = module.run_command([sshd, "-T"])
+        if status != 0:
+            module.warn("sshd -T fails, so the SSH ports are known from ssh_ports only: %s" % errors.strip())
+        for line in output.splitlines():
+            name, _space, value = line.partition(" ")
+            if name == "port" or name == "listenaddress":
+                port = value.rpartition(":")[2]
+                if port.isdigit():
+                    ports[int(port)] = "sshd"
+    return ports
+
+
+def default_interfaces():
+    """Return the interfaces through which the host reaches the rest of the world."""
+    found = set()
+    for path, is_default, column in (
+        ("/proc/net/route", lambda words: words[1] == words[7] == "00000000", 0),
+        ("/proc/net/ipv6_route", lambda words: words[0] == "0" * 32 and words[1] == "00" and words[9] != "lo", 9),
+    ):
+        try:
+            with open(path, encoding="ascii", errors="replace") as routes:
+                rows = [line.split() for line in routes]
+        except OSError:
+            continue
+        found.update(words[column] for words in rows if len(words) > 9 and is_default(words))
+    return sorted(found)

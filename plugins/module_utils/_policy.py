@@ -1,0 +1,315 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a policy must not say, though every single value of it has the right type.
+
+Each check gets values and returns problems: one line each that names the variable, the value and what to set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import (
+    bind_problems,
+    exposed,
+    source_problems,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import COMMANDS, rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import waiver_problems
+
+TESTED_SYSTEMS = {"Debian": ("12", "13")}
+SHORTEST_PASSWORD = 16
+NEW_PASSWORD = "make one with: openssl rand -base64 32"  # noqa: S105 - advice, not a password
+SMALLEST_MAXMEMORY = 1024 * 1024
+_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
+SYSCTLS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "vm.overcommit_memory", "vm.swappiness")
+
+# Folders that Redis must not get: these with all below them, and these themselves.
+_SYSTEM_TREES = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
+_SHARED_FOLDERS = {("home",), ("media",), ("mnt",), ("opt",), ("srv",), ("var",)} | {
+    ("var", name) for name in ("backups", "cache", "lib", "local", "lock", "log", "mail", "opt", "run", "spool", "tmp")
+}
+
+_MANY = 2**31 - 1
+# name -> smallest value, largest value, why not less.
+_RANGES = {
+    "redis_port": (1, 65535, "it is a TCP port"),
+    "redis_maxclients": (1, _MANY, "Redis must accept someone"),
+    "redis_timeout": (1, _MANY, "0 keeps idle connections forever"),
+    "redis_tcp_keepalive": (1, _MANY, "0 keeps connections to clients that are gone"),
+    "redis_tcp_backlog": (1, _MANY, "new connections need a queue"),
+    "redis_databases": (1, _MANY, "there is at least one database"),
+    "redis_acllog_max_len": (1, _MANY, "refused logins must leave a trace"),
+    "redis_slowlog_max_len": (0, _MANY, "it is a number of entries"),
+    "redis_slowlog_log_slower_than": (-1, _MANY, "-1 switches it off already"),
+}
+
+
+def policy_problems(settings):
+    """Return everything that is wrong with the settings of a host.
+
+    settings: the values of all variables that have the right type; a check whose variables are not all there is left
+    out, because its result would mislead.
+    """
+    problems = []
+    for name, (low, high, why) in _RANGES.items():
+        if name in settings and not low <= settings[name] <= high:
+            problems.append("%s is %s: set %d to %d; %s." % (name, settings[name], low, high, why))
+    for names, check in _CHECKS:
+        if all(name in settings for name in names):
+            problems += check(*[settings[name] for name in names])
+    return problems
+
+
+def system_problems(facts, allow_untested):
+    """Refuse systems that the collection was not tested on. facts: ansible_facts, empty when none were gathered."""
+    if allow_untested:
+        return []
+    system, version = str(facts.get("distribution", "")), str(facts.get("distribution_major_version", ""))
+    if not system:
+        return ["The facts of the host are missing: set gather_facts: true, or run ansible.builtin.setup before."]
+    if version in TESTED_SYSTEMS.get(system, ()):
+        return []
+    tested = ", ".join("%s %s" % (name, " and ".join(versions)) for name, versions in TESTED_SYSTEMS.items())
+    return [
+        "The host runs %s %s, which is not supported; tested are %s. To go on at your own risk set "
+        "redis_allow_untested_system: true." % (system, version, tested)
+    ]
+
+
+def ssh_ports(variables, facts):
+    """Return the ports the host is reached on by SSH, each with where it comes from.
+
+    22 is always one of them: behind a port that is forwarded, sshd listens on 22 all the same.
+    """
+    ports = {22: "SSH's own port"}
+    session = str((facts.get("env") or {}).get("SSH_CONNECTION", "")).split()
+    for source, port in (
+        ("SSH_CONNECTION", session[-1] if len(session) == 4 else None),
+        ("ansible_ssh_port", variables.get("ansible_ssh_port")),
+        ("ansible_port", variables.get("ansible_port")),
+    ):
+        if str(port).isdigit():
+            ports[int(port)] = source
+    return ports
+
+
+def port_problems(settings, ssh):
+    """Refuse Redis ports that are SSH ports: closing them would lock the operator out. ssh: from ssh_ports()."""
+    problems = []
+    used = [("redis_port", settings["redis_port"])] if "redis_port" in settings else []
+    for name in ("firewall_ports", "firewall_reserved_ports"):
+        used += [(name, port) for port in _ports(settings.get(name) or [])]
+    for name, port in used:
+        if port in ssh:
+            problems.append(
+                "%s has %d, the port of SSH (%s), and would lock you out: set another port." % (name, port, ssh[port])
+            )
+    return problems
+
+
+def _ports(value):
+    """Return the numbers in [6379, 6380] or [{port: 6379}]."""
+    entries = [entry.get("port") if isinstance(entry, dict) else entry for entry in value]
+    return [int(entry) for entry in entries if str(entry).isdigit()]
+
+
+def _exposure(bind, sources):
+    # TLS with client certificates will be the other way to be allowed here, once roles/redis has variables for it.
+    if sources or not exposed(bind):
+        return []
+    return [
+        "redis_bind has %s, where others can connect, and redis_allowed_sources is empty: name the clients, as in "
+        "redis_allowed_sources: [10.0.3.0/24], or set redis_bind: [127.0.0.1]." % ", ".join(exposed(bind))
+    ]
+
+
+def _sources(sources):
+    return source_problems("redis_allowed_sources", sources)
+
+
+def _users(users):
+    problems, names = [], set()
+    for at, user in enumerate(users):
+        name = user["name"]
+        where = "redis_users[%d] (%s)" % (at, name)
+        problems += _name_problems("redis_users[%d].name" % at, name)
+        if name in names:
+            problems.append("%s: the name is listed twice: merge the two." % where)
+        names.add(name)
+        if user["enabled"] and not user["passwords"] and not user["password_hashes"]:
+            problems.append(
+                "%s is enabled without a password: set passwords (%s), or enabled: false." % (where, NEW_PASSWORD)
+            )
+        for which, password in enumerate(user["passwords"]):
+            problems += _password_problems("redis_users[%d].passwords[%d] (%s)" % (at, which, name), password)
+        for which, value in enumerate(user["password_hashes"]):
+            if not re.fullmatch(r"[0-9a-f]{64}", value):
+                problems.append(
+                    "redis_users[%d].password_hashes[%d] (%s) is no SHA-256: write 64 lower-case hexadecimal digits."
+                    % (at, which, name)
+                )
+        hashes = {hashlib.sha256(password.encode()).hexdigest() for password in user["passwords"]}
+        if len(hashes | set(user["password_hashes"])) > 2:
+            problems.append("%s has more than two passwords: a rotation needs two, remove the others." % where)
+    return problems
+
+
+def _admin(admin, users):
+    problems = _name_problems("redis_admin_user", admin)
+    if admin == "default":
+        problems.append("redis_admin_user is default, which everyone knows: set another name, such as admin.")
+    if "/" in admin or admin.startswith("."):
+        problems.append("redis_admin_user is %r, which is no file name: set one without / and leading dot." % admin)
+    problems += [
+        "redis_users[%d] is %s, the administrator of this collection: remove it, or set another redis_admin_user."
+        % (at, admin)
+        for at, user in enumerate(users)
+        if user["name"] == admin
+    ]
+    return problems
+
+
+def _admin_password(password):
+    return _password_problems("redis_admin_password", password)
+
+
+def _name_problems(where, name):
+    if name and not re.search(r"[\s\x00-\x1f\x7f]", name):
+        return []
+    return ["%s is %r: set a name without blanks and control characters." % (where, name)]
+
+
+def _password_problems(where, password):
+    if len(password) < SHORTEST_PASSWORD:
+        return ["%s is shorter than %d characters: %s." % (where, SHORTEST_PASSWORD, NEW_PASSWORD)]
+    if re.search(r"[\x00-\x1f\x7f]", password):
+        return ["%s has a line end or a control character: %s." % (where, NEW_PASSWORD)]
+    return []
+
+
+def _renames(renamed):
+    problems = ["redis_renamed_commands: %s" % problem for problem in rename_problems(renamed)]
+    for original, new in renamed.items():
+        command = str(original).upper()
+        if command in ("AUTH", "HELLO", "INFO", "PING"):
+            problems.append("redis_renamed_commands: every client needs %s: remove it." % command)
+        elif command in ("ACL", "CONFIG") and not new:
+            problems.append(
+                "redis_renamed_commands: this collection needs %s: give it a secret new name instead of disabling it; "
+                "the users' ACL rules deny it to everyone else." % command
+            )
+        elif command not in COMMANDS and "." not in command:
+            close = get_close_matches(command, COMMANDS, n=1)
+            problems.append(
+                "redis_renamed_commands: %s is no command, and Redis would not start: %s"
+                % (original, "did you mean %s?" % close[0] if close else "remove it.")
+            )
+    return problems
+
+
+def memory_bytes(text):
+    """Return what Redis understands by '256mb' (2**20) or '256m' (10**6), or None if it understands nothing."""
+    found = re.fullmatch(r"(\d+)([a-z]*)", text.lower())
+    return int(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
+
+
+def _maxmemory(text):
+    size = memory_bytes(text)
+    if size is None:
+        return ["redis_maxmemory is %r: set a number with kb, mb or gb, as in 256mb." % text]
+    if size == 0:
+        return ["redis_maxmemory is %s, which is unbounded: set what the host can spare, as in 256mb." % text]
+    if size < SMALLEST_MAXMEMORY:
+        return ["redis_maxmemory is %s, which is %d bytes: set at least 1mb; a bare number is bytes." % (text, size)]
+    return []
+
+
+def _folder(name, path, folder):
+    if not posixpath.isabs(path):
+        return ["%s is %r: set an absolute path." % (name, path)]
+    parts = PurePosixPath(posixpath.normpath(folder)).parts[1:]
+    if not parts or parts[0] in _SYSTEM_TREES or parts in _SHARED_FOLDERS:
+        return ["%s is %s, but the folder %s is the system's: set a folder of its own." % (name, path, folder)]
+    return []
+
+
+def _data_folder(path):
+    return _folder("redis_dir", path, path)
+
+
+def _log_folder(path):
+    if path.endswith("/"):
+        return ["redis_logfile is %s, a folder: set the path of the file." % path]
+    return _folder("redis_logfile", path, posixpath.dirname(path))
+
+
+def _save(entries):
+    return [
+        'redis_save[%d] is %r: write seconds and changes, as in "300 100".' % (at, entry)
+        for at, entry in enumerate(entries)
+        if not re.fullmatch(r"[1-9]\d* [1-9]\d*", entry)
+    ]
+
+
+def _events(letters):
+    unknown = sorted(set(letters) - set("KEg$lshzxetdmnA"))
+    if unknown:
+        return ["redis_notify_keyspace_events is %r: unknown are %s." % (letters, " ".join(unknown))]
+    if letters and not set(letters) & set("KE"):
+        return ["redis_notify_keyspace_events is %r: without K or E nothing is published: add one." % letters]
+    return []
+
+
+def _sysctl(values):
+    problems = []
+    for name, value in values.items():
+        if name not in SYSCTLS:
+            problems.append("redis_sysctl.%s is unknown: known are %s." % (name, ", ".join(SYSCTLS)))
+        elif not _is_count(value):
+            problems.append("redis_sysctl.%s is %r: set a whole number." % (name, value))
+    return problems
+
+
+def _backlog(backlog, values, managed):
+    limit = values.get("net.core.somaxconn")
+    if not managed or not _is_count(limit) or int(limit) >= backlog:
+        return []
+    return [
+        "redis_tcp_backlog is %d, but the kernel cuts it to redis_sysctl.net.core.somaxconn, %s: raise that."
+        % (backlog, limit)
+    ]
+
+
+def _is_count(value):
+    return not isinstance(value, bool) and re.fullmatch(r"\d+", str(value)) is not None
+
+
+def _waivers(waivers):
+    return waiver_problems(waivers, "audit_waivers")
+
+
+# The variables that a check needs, in the order of its parameters.
+_CHECKS = (
+    (("redis_bind",), bind_problems),
+    (("redis_bind", "redis_allowed_sources"), _exposure),
+    (("redis_allowed_sources",), _sources),
+    (("redis_users",), _users),
+    (("redis_admin_user", "redis_users"), _admin),
+    (("redis_admin_password",), _admin_password),
+    (("redis_renamed_commands",), _renames),
+    (("redis_maxmemory",), _maxmemory),
+    (("redis_dir",), _data_folder),
+    (("redis_logfile",), _log_folder),
+    (("redis_save",), _save),
+    (("redis_notify_keyspace_events",), _events),
+    (("redis_sysctl",), _sysctl),
+    (("redis_tcp_backlog", "redis_sysctl", "redis_manage_sysctl"), _backlog),
+    (("audit_waivers",), _waivers),
+)

@@ -1,0 +1,162 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_firewall_verify
+short_description: Prove from the kernel's rules who reaches the Redis ports
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Reads what the kernel has (C(iptables-save), C(ip6tables-save)) and follows connections through it, for each guarded
+    port, from named sources and from others, to the host itself (C(INPUT)) and to containers (C(FORWARD)). What
+    M(celebrum.redis_hardening.redis_firewall) wrote is not read.
+  - The others are addresses that no rule speaks of, and some of each network and each interface that a rule does speak
+    of. Rules that can't be judged, by a rate or a set for example, are taken at their worst.
+  - Nothing is changed.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: linux
+options:
+  ports:
+    description: The guarded ports and who may reach them, as in M(celebrum.redis_hardening.redis_firewall).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      port:
+        description: The TCP port.
+        type: int
+        required: true
+      sources:
+        description: Addresses and networks that may connect.
+        type: list
+        elements: str
+        default: []
+      purpose:
+        description: What the port is for.
+        type: str
+        choices: [data, tls, bus, sentinel, reserved]
+        default: data
+  reserved_ports:
+    description: Ports that are closed to all but loopback unless O(ports) names them.
+    type: list
+    elements: int
+    default: [6379, 6380]
+  docker_bridges:
+    description: Interfaces of Docker's bridges, whose traffic is the containers' own.
+    type: list
+    elements: str
+    default: [docker0, br-+, docker_gwbridge]
+"""
+
+EXAMPLES = r"""
+- name: Prove that Redis is closed to all but the application
+  celebrum.redis_hardening.redis_firewall_verify:
+    ports:
+      - port: 6379
+        sources: [10.20.0.5]
+  register: firewall_proof
+"""
+
+RETURN = r"""
+findings:
+  description:
+    - For IPv4 and IPv6, one finding each on connections to the host, on connections to containers, and on the place of
+      the rules in front of all others (C(RH-NET-03)), and one on the named sources (C(RH-NET-02)).
+    - One finding (C(RH-NET-03)) on the unit that loads the rules when the host starts.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: RH-NET-03
+      title: The kernel's rules hold the Redis ports closed, in front of all others
+      severity: critical
+      status: fail
+      subject: IPv4 to the host
+      expected: connections to 6379, 6380 from sources that are not named are dropped
+      actual: 6379 is open to 198.51.100.77 by any interface
+      remediation: Run site.yml; its firewall role puts the chain back in front, for IPv4 and IPv6.
+      instance: ""
+summary:
+  description: How many findings have each status.
+  returned: success
+  type: dict
+  sample: {pass: 8, fail: 1, waived: 0, skipped: 0, error: 0}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _firewall,
+    _firewall_files,
+    _firewall_host,
+    _firewall_proof,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding, verdict
+
+
+def family_findings(module, policy, family):
+    """Return the findings on one family from what the kernel has."""
+    if family not in _firewall_host.families():
+        return [finding("RH-NET-03", "skipped", "closed", "the kernel has no IPv6", subject="IPv6")]
+    subject = "IPv%d" % family
+    try:
+        text = _firewall_host.read_save(module, family)
+    except _firewall_host.HostProblem as problem:
+        return [finding("RH-NET-03", "error", "rules that can be read", problem, subject=subject)]
+    if text is None:
+        return [verdict("RH-NET-03", False, "rules in the kernel", "iptables is not installed", subject=subject)]
+    return _firewall_proof.prove(policy, family, text)
+
+
+def unit_finding(module):
+    """Ask systemd whether it would load the rules at the next start."""
+    expected, subject = "enabled", _firewall_files.UNIT_NAME
+    systemctl = module.get_bin_path("systemctl")
+    if not systemctl:
+        return finding("RH-NET-03", "error", expected, "there is no systemctl", subject=subject)
+    _status, output, errors = module.run_command([systemctl, "is-enabled", _firewall_files.UNIT_NAME])
+    actual = (output.strip() or errors.strip()).splitlines() or ["unknown"]
+    return verdict("RH-NET-03", actual[0] == "enabled", expected, actual[0], subject=subject)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            ports=dict(
+                type="list",
+                elements="dict",
+                required=True,
+                options=dict(
+                    port=dict(type="int", required=True),
+                    sources=dict(type="list", elements="str", default=[]),
+                    purpose=dict(type="str", choices=list(_firewall.PURPOSES), default="data"),
+                ),
+            ),
+            reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
+            docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
+        ),
+        supports_check_mode=True,
+    )
+    options = module.params
+    try:
+        policy = _firewall.build_policy(options["ports"], options["reserved_ports"], options["docker_bridges"])
+    except _firewall.PolicyProblem as problem:
+        module.fail_json(msg=str(problem))
+    findings = [one for family in _firewall.FAMILIES for one in family_findings(module, policy, family)]
+    findings.append(unit_finding(module))
+    module.exit_json(changed=False, findings=findings, summary=count(findings))
+
+
+if __name__ == "__main__":
+    main()

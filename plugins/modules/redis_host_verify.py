@@ -1,0 +1,183 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_host_verify
+short_description: Prove what the host does around a Redis server - files, sandbox, kernel settings
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Asks the running server where its files are, the kernel what its process may do, and compares. Unit files and
+    templates are not read.
+  - Nothing is changed.
+extends_documentation_fragment:
+  - celebrum.redis_hardening.connection
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  user:
+    description: The account that the server must run as and that may read its files.
+    type: str
+    default: redis
+  sysctl:
+    description: Kernel settings, as in M(celebrum.redis_hardening.redis_kernel).
+    type: dict
+    default: {}
+  sysctl_skip_reason:
+    description: Why kernel settings can't be judged here; they are then reported as skipped.
+    type: str
+  renamed_commands:
+    description: Commands that the server knows by another name, as in M(celebrum.redis_hardening.redis_config).
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Prove files, sandbox and kernel settings
+  celebrum.redis_hardening.redis_host_verify:
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
+    sysctl: {vm.overcommit_memory: 1}
+"""
+
+RETURN = r"""
+findings:
+  description: One finding per file, sandbox property and kernel setting, of the controls RH-HST-01 to RH-HST-03.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+import os
+import pwd
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _kernel, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+
+# Where a server may write: its data, its log, its runtime folder, and the private /tmp that systemd gives it.
+WRITABLE = ("/var/lib/", "/var/log/", "/run/", "/tmp", "/var/tmp")  # noqa: S108
+
+
+def info(client, section):
+    """Return one section of INFO as a dict of strings."""
+    text = client.execute_command("INFO", section).decode("utf-8", "replace")
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+def server_files(client, config, config_file):
+    """Return the files that the server itself names, absolute, without those it does not use."""
+    values = {}
+    for name in ("dir", "aclfile", "logfile", "dbfilename", "appenddirname", "tls-key-file"):
+        reply = client.execute_command(config, "GET", name)
+        values[name] = reply[1].decode("utf-8", "surrogateescape") if reply else ""
+    folder = values["dir"]
+    named = [config_file, values["aclfile"], values["logfile"], values["tls-key-file"], folder]
+    named += [os.path.join(folder, values[key]) for key in ("dbfilename", "appenddirname") if values[key]]
+    return [os.path.join(folder, name) for name in named if name and os.path.exists(os.path.join(folder, name))]
+
+
+def verify_files(paths, instance):
+    """One finding a file: nobody outside its owner and group may read or write it."""
+    findings = []
+    for path in paths:
+        mode = os.stat(path).st_mode & 0o7777
+        actual = "mode %04o" % mode
+        ok = not mode & 0o007
+        findings.append(verdict("RH-HST-01", ok, "no access for others", actual, subject=path, instance=instance))
+    return findings
+
+
+def verify_config_owner(path, user, instance):
+    """The running server must not be able to replace its own configuration."""
+    owner = pwd.getpwuid(os.stat(path).st_uid).pw_name
+    return verdict(
+        "RH-HST-01",
+        owner != user,
+        "owner is not %s" % user,
+        "owner %s" % owner,
+        subject=path + " (owner)",
+        instance=instance,
+    )
+
+
+def verify_process(pid, user, instance):
+    """What the kernel lets the process do."""
+    status = _systemd.process_status(pid)
+    uid = int(status["Uid"].split()[1])
+    account = pwd.getpwuid(uid).pw_name
+    writable = _systemd.writable_mounts(pid, uid, [int(group) for group in status["Groups"].split()])
+    outside = [point for point in writable if not (point + "/").startswith(WRITABLE)]
+    facts = [
+        ("account", account == user, user, account),
+        ("capabilities", int(status["CapEff"], 16) == 0 and int(status["CapBnd"], 16) == 0, "none", status["CapBnd"]),
+        ("no new privileges", status["NoNewPrivs"] == "1", "1", status["NoNewPrivs"]),
+        ("system call filter", status["Seccomp"] == "2", "2 (filter)", status["Seccomp"]),
+        ("writable places", not outside, "data, log and /run only", ", ".join(outside) or "data, log and /run only"),
+        ("umask", status["Umask"] == "0077", "0077", status["Umask"]),
+    ]
+    return [
+        verdict("RH-HST-02", ok, expected, actual, subject=subject, instance=instance)
+        for subject, ok, expected, actual in facts
+    ]
+
+
+def verify_sysctl(settings, skip_reason, instance):
+    findings = []
+    for name, wanted in sorted(settings.items()):
+        expected = ("at least %s" if _kernel.LARGER_IS_FINE.get(name) else "%s") % wanted
+        path = Path("/proc/sys", *name.split("."))
+        actual = path.read_text().strip() if path.exists() else "not there"
+        if skip_reason:
+            entry = finding("RH-HST-03", "skipped", expected, skip_reason, subject=name, instance=instance)
+        else:
+            ok = _kernel.satisfied(name, wanted, actual)
+            entry = verdict("RH-HST-03", ok, expected, actual, subject=name, instance=instance)
+        findings.append(entry)
+    return findings
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            _connection.redis_argument_spec(),
+            user=dict(type="str", default="redis"),
+            sysctl=dict(type="dict", default={}),
+            sysctl_skip_reason=dict(type="str"),
+            renamed_commands=dict(type="dict", default={}),
+        ),
+        supports_check_mode=True,
+        **_connection.CONNECTION_RULES,
+    )
+    client, _anonymous = _connection.connect(module, anonymous_fallback=True)
+    instance, user = _connection.endpoint(module.params), module.params["user"]
+    server = info(client, "server")
+    config = live_names(client, module.params["renamed_commands"], ["CONFIG"])["CONFIG"]
+    findings = []
+    if config is None:
+        unknown = "the server has no CONFIG command"
+        findings.append(finding("RH-HST-01", "error", "no access for others", unknown, instance=instance))
+    else:
+        findings += verify_files(server_files(client, config, server.get("config_file", "")), instance)
+    if server.get("config_file"):
+        findings.append(verify_config_owner(server["config_file"], user, instance))
+    findings += verify_process(server["process_id"], user, instance)
+    findings += verify_sysctl(module.params["sysctl"], module.params["sysctl_skip_reason"], instance)
+    module.exit_json(changed=False, findings=findings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+# Sourced by ./run: lint and tests.
+
+SCENARIOS=(default exposed)
+
+lint() {
+  say "Lint"
+  ruff check --quiet . && ruff format --check --quiet . &&
+    shellcheck -x run scripts/*.sh molecule/shared/images/build.sh &&
+    yamllint --strict . &&
+    ansible-lint --offline --quiet &&
+    antsibull-changelog lint &&
+    doc_lint
+}
+
+doc_lint() {
+  antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck "$TOP"
+}
+
+# count FILE: add the numbers of a junit file to PASSED and FAILED.
+count() {
+  local passed failed
+  read -r passed failed < <(python3 - "$1" <<'EOF'
+import sys
+from xml.etree import ElementTree
+try:
+    suites = list(ElementTree.parse(sys.argv[1]).iter("testsuite"))
+    total, bad, skipped = (sum(int(s.get(k, 0)) for s in suites for k in keys)
+                           for keys in (["tests"], ["failures", "errors"], ["skipped"]))
+    print(total - bad - skipped, bad)
+except (OSError, ElementTree.ParseError):
+    print(0, 1)
+EOF
+  )
+  PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+}
+
+# part NAME COMMAND...: one thing that passes or fails as a whole.
+part() {
+  local name=$1 since=$SECONDS
+  shift
+  if "$@"; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)) BROKEN+=("$name"); fi
+  say "$name: $((SECONDS - since)) s"
+}
+
+pytest_part() {
+  local name=$1 since=$SECONDS report="$LAB/junit-$1.xml"
+  rm -f "$report"
+  say "Tests: $name"
+  PYTHONPATH="$VENV/collections" python3 -m pytest --quiet --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
+  count "$report"
+  say "$name: $((SECONDS - since)) s"
+}
+
+scenario() {
+  say "Molecule scenario $1"
+  MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name "$1"
+}
+
+run_tests() {
+  local parts=("$@") since=$SECONDS name
+  [ ${#parts[@]} -gt 0 ] || parts=(lint unit integration molecule)
+  PASSED=0 FAILED=0 BROKEN=()
+  ensure_venv
+  trap 'release_limits; release_engine' EXIT
+  for name in "${parts[@]}"; do
+    case $name in
+      lint) part lint lint ;;
+      unit) pytest_part unit ;;
+      integration)
+        ensure_engine
+        ensure_servers
+        apt_install openssl iproute2 iptables
+        pytest_part integration ;;
+      molecule) molecule_parts "${SCENARIOS[@]}" ;;
+      *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;
+    esac
+  done
+  [ ${#BROKEN[@]} -eq 0 ] || say "Failed: ${BROKEN[*]}"
+  say "All of it took $((SECONDS - since)) s"
+  echo "$PASSED passed, $FAILED failed"
+  [ ${#BROKEN[@]} -eq 0 ] && [ "$FAILED" -eq 0 ]
+}
+
+molecule_parts() {
+  local name
+  ensure_engine
+  ensure_limits
+  ensure_key
+  ensure_images bookworm trixie
+  for name in "$@"; do part "$name" scenario "$name"; done
+}

@@ -1,0 +1,283 @@
+"""A host, a client and a container in network namespaces, for real packets through real rules.
+
+The host's namespace has its own view of /etc, /run, /usr/sbin and /usr/local/sbin, and a stand-in for systemctl, so
+that modules run in it as on a droplet while the machine itself stays as it is. Docker is played by the rules it would
+make.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+MODULES = "ansible_collections.celebrum.redis_hardening.plugins.modules."
+# Two clients, one named by the policies of the tests, and the host as they see it.
+NAMED = {4: "10.66.1.10", 6: "fd66:1::10"}
+STRANGER = {4: "10.66.1.20", 6: "fd66:1::20"}
+HOST = {4: "10.66.1.1", 6: "fd66:1::1"}
+CONTAINER = {4: "10.66.2.2", 6: "fd66:2::2"}
+LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+# Published: guarded port -> container's own, free port -> container's guarded one.
+PUBLISHED = {6380: 8080, 6390: 6379}
+HOST_PORTS = (22, 6379, 7000, 7001, 7002)
+CONTAINER_PORTS = (6379, 8080)
+
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >> /run/systemctl.log
+system=/etc/systemd/system unit=redis-ports-block.service
+case $1 in
+  enable)
+    for target in $(sed -n 's/^WantedBy=//p' $system/$unit); do
+      mkdir -p $system/$target.wants
+      ln -sf $system/$unit $system/$target.wants/$unit
+    done ;;
+  start) $(sed -n 's/^ExecStart=//p' $system/$unit) ;;
+  is-enabled) [ -L $system/multi-user.target.wants/$unit ] && echo enabled || { echo disabled; exit 1; } ;;
+esac
+"""
+HOLD = """
+set -e
+mount -t tmpfs tmpfs {folder}
+for path in etc run usr/sbin usr/local/sbin; do
+  mkdir -p {folder}/$path.new {folder}/$path.work
+  mount -t overlay overlay -o lowerdir=/$path,upperdir={folder}/$path.new,workdir={folder}/$path.work /$path
+done
+mkdir -p /run/systemd/system {folder}/bin
+cat > {folder}/bin/systemctl
+chmod 755 {folder}/bin/systemctl
+echo ready
+exec sleep infinity
+"""
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*command, check=True, **options):
+    return subprocess.run(command, check=check, text=True, capture_output=True, **options)
+
+
+class Lab:
+    def __init__(self, folder):
+        self.folder = folder
+        self.names = {part: f"rh{os.getpid()}-{part}" for part in ("host", "client", "container")}
+        self.holder = None
+        self.listeners = []
+
+    def __enter__(self):
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_error):
+        for listener in self.listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        if self.holder:
+            self.holder.kill()
+            self.holder.wait()
+        for name in self.names.values():
+            run("ip", "netns", "del", name, check=False)
+
+    def _build(self):
+        for name in self.names.values():
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+            # Addresses are of use at once, without a search for duplicates.
+            run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
+        self._join("client", "eth0", [NAMED, STRANGER], "eth0", 1)
+        self._join("container", "eth0", [CONTAINER], "br-test", 2)
+        self.holder = subprocess.Popen(
+            ["ip", "netns", "exec", self.names["host"], "sh", "-c", HOLD.format(folder=self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.holder.stdin.write(SYSTEMCTL)
+        self.holder.stdin.close()
+        assert self.holder.stdout.readline() == "ready\n"
+        self.sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+        for family, tables in ((4, "iptables"), (6, "ip6tables")):
+            self.docker_rules(tables, family)
+        for part, ports in (("host", HOST_PORTS), ("container", CONTAINER_PORTS), ("client", (6379,))):
+            for port in ports:
+                self.listen(part, port)
+        for family in (4, 6):
+            wait_until(lambda target=CONTAINER[family]: self.reaches("client", None, target, 8080))
+
+    def _join(self, part, inner, addresses, outer, network):
+        peer, host = self.names[part], self.names["host"]
+        run("ip", "link", "add", outer, "netns", host, "type", "veth", "peer", "name", inner, "netns", peer)
+        for name, link, given in (
+            (host, outer, [{4: f"10.66.{network}.1", 6: f"fd66:{network}::1"}]),
+            (peer, inner, addresses),
+        ):
+            run("ip", "-n", name, "link", "set", link, "up")
+            for pair in given:
+                run("ip", "-n", name, "addr", "add", pair[4] + "/24", "dev", link)
+                run("ip", "-n", name, "addr", "add", pair[6] + "/64", "dev", link, "nodad")
+        run("ip", "-n", peer, "route", "add", "default", "via", f"10.66.{network}.1")
+        run("ip", "-n", peer, "-6", "route", "add", "default", "via", f"fd66:{network}::1")
+
+    def docker_rules(self, tables, family):
+        """What Docker does for `-p 6380:8080 -p 6390:6379`, without its own wall against direct routes."""
+        for published, own in PUBLISHED.items():
+            target = f"[{CONTAINER[6]}]:{own}" if family == 6 else f"{CONTAINER[4]}:{own}"
+            self.sh(
+                f"{tables} -w -t nat -A PREROUTING ! -i br-test -p tcp -d {HOST[family]} --dport {published} "
+                f"-j DNAT --to-destination {target}"
+            )
+
+    def enter(self):
+        return ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "--wd=" + os.getcwd(), "--"]
+
+    def sh(self, script, check=True):
+        """Run a shell script on the host."""
+        return run(*self.enter(), "sh", "-ec", script, check=check)
+
+    def rules(self):
+        """Return all rules of the host's filter tables."""
+        lines = self.sh("iptables-save -t filter; ip6tables-save -t filter").stdout.splitlines()
+        return [line for line in lines if not line.startswith("#")]
+
+    def module(self, name, args, check=False, diff=False):
+        """Run a module on the host as Ansible does and return its result."""
+        parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff}
+        done = run(
+            *self.enter(),
+            *(sys.executable, "-m", MODULES + name),
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
+            env={**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"},
+            check=False,
+        )
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(f"{name} printed no result:\n{done.stdout}\n{done.stderr}") from None
+
+    def within(self, part, work):
+        """Do something in a thread that lives in a part's network. Sockets made there stay there."""
+        result = []
+
+        def inside():
+            with open(f"/run/netns/{self.names[part]}") as namespace:
+                if _libc.setns(namespace.fileno(), 0x40000000) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            result.append(work())
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+        return result[0]
+
+    def listen(self, part, port):
+        """Answer every connection to a port with an echo."""
+
+        def start():
+            listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+            self.listeners.append(listener)
+            return listener
+
+        listener = self.within(part, start)
+        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
+
+    @staticmethod
+    def _serve(listener):
+        def echo(connection):
+            with connection, contextlib.suppress(OSError):
+                while data := connection.recv(100):
+                    connection.sendall(data)
+
+        while True:
+            try:
+                connection, _address = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=echo, args=(connection,), daemon=True).start()
+
+    def connect(self, part, source, target, port, timeout=0.3):
+        """Return an open connection, or None when none comes about in time."""
+        family = socket.AF_INET6 if ":" in target else socket.AF_INET
+
+        def attempt():
+            client = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                client.settimeout(timeout)
+                if source:
+                    client.bind((source, 0))
+                client.connect((target, port))
+            except OSError:
+                client.close()
+                return None
+            return client
+
+        return self.within(part, attempt)
+
+    def reaches(self, part, source, target, port):
+        """Say whether a connection carries data both ways."""
+        client = self.connect(part, source, target, port)
+        if client is None:
+            return False
+        with client:
+            return carries(client)
+
+
+def carries(client):
+    """Say whether an open connection still carries data both ways."""
+    try:
+        client.sendall(b"PING")
+        return client.recv(4) == b"PING"
+    except OSError:
+        return False
+
+
+class Hammer(threading.Thread):
+    """Connects as fast as it can until it is stopped; counts attempts and successes."""
+
+    def __init__(self, lab, source, target, port, timeout):
+        super().__init__(daemon=True)
+        self.lab, self.address, self.target = lab, source, (target, port)
+        self.timeout = timeout
+        self.attempts = self.successes = 0
+        self.stopping = threading.Event()
+
+    def run(self):
+        self.lab.within("client", self._loop)
+
+    def _loop(self):
+        family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
+        while not self.stopping.is_set():
+            with socket.socket(family, socket.SOCK_STREAM) as client:
+                client.settimeout(self.timeout)
+                client.bind((self.address, 0))
+                self.attempts += 1
+                with contextlib.suppress(OSError):
+                    client.connect(self.target)
+                    self.successes += 1
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        return self.attempts, self.successes
+
+
+def wait_until(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def host_file(lab, path):
+    """Return a path of the host as seen from here."""
+    return Path(f"/proc/{lab.holder.pid}/root{path}")

@@ -1,0 +1,86 @@
+"""What is done for the data before a restart, on real servers."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
+
+
+def params(server, **more):
+    base = {"login_host": server.host, "login_port": server.port, "login_timeout": 5.0, "renamed_commands": {}}
+    return {**base, **more}
+
+
+def put_key(client):
+    client.execute_command("SELECT", "3")
+    client.execute_command("SET", "kept", "yes")
+
+
+def test_keys_of_a_server_without_persistence_survive(server):
+    server.start()
+    put_key(server.client(db=3))
+    secure_data(params(server), [])
+    server.restart()
+    assert server.client(db=3).execute_command("GET", "kept") == b"yes"
+
+
+def test_keys_are_lost_without_it(server):
+    """The danger is real: the test above can fail."""
+    server.start()
+    put_key(server.client(db=3))
+    server.restart()
+    assert server.client(db=3).execute_command("GET", "kept") is None
+
+
+def test_empty_server_is_left_alone(server):
+    server.start()
+    secure_data(params(server), [])
+    assert server.client().execute_command("CONFIG", "GET", "save") == [b"save", b""]
+
+
+def test_renamed_config(server):
+    server.start("rename-command CONFIG cfg_else")
+    put_key(server.client(db=3))
+    secure_data(params(server, renamed_commands={"CONFIG": "cfg_else"}), [])
+    assert server.client().execute_command("cfg_else", "GET", "save")[1] != b""
+
+
+def test_removed_config_is_refused(server):
+    server.start('rename-command CONFIG ""')
+    put_key(server.client(db=3))
+    with pytest.raises(DataAtRisk, match="no CONFIG"):
+        secure_data(params(server), [])
+
+
+def test_old_password_is_used(server):
+    server.start("requirepass the-old-one")
+    put_key(server.client(password="the-old-one", db=3))
+    secure_data(params(server, login_user="admin", login_password="new", current_password="the-old-one"), [])
+    reply = server.client(password="the-old-one").execute_command("CONFIG", "GET", "save")
+    assert reply[1] != b""
+
+
+def test_unknown_password_is_refused_and_says_what_to_set(server):
+    server.start("requirepass the-old-one")
+    with pytest.raises(DataAtRisk, match="redis_current_password"):
+        secure_data(params(server, login_user="admin", login_password="new"), [])
+
+
+def test_server_on_another_port_is_found(server):
+    server.start()
+    put_key(server.client(db=3))
+    elsewhere = params(server, login_port=1)
+    secure_data(elsewhere, [server.port])
+    assert server.client().execute_command("CONFIG", "GET", "save")[1] != b""
+
+
+def test_save_that_fails_is_refused(server):
+    # The folder of the data is gone: BGSAVE fails, and so would the save at SIGTERM.
+    gone = server.folder / "gone"
+    gone.mkdir()
+    server.start(f"dir {gone}")
+    put_key(server.client(db=3))
+    gone.rmdir()
+    with pytest.raises(DataAtRisk, match="can't save"):
+        secure_data(params(server), [])
+    assert server.client().execute_command("CONFIG", "GET", "save") == [b"save", b""]

@@ -1,0 +1,183 @@
+"""The lookup secret."""
+
+from __future__ import annotations
+
+import base64
+import multiprocessing
+import os
+import stat
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.celebrum.redis_hardening.plugins.lookup import secret
+from ansible_collections.celebrum.redis_hardening.plugins.lookup.secret import LookupModule
+
+PRIVATE = "correct-horse-battery-staple"
+
+
+@pytest.fixture
+def lookup():
+    plugin = LookupModule()
+    plugin.set_options = lambda **options: None  # needs the plugin loader; there are no options
+    return lambda *paths, **variables: plugin.run([str(path) for path in paths], variables)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_missing_secret_is_made_and_stays(lookup, tmp_path):
+    old_mask = os.umask(0)
+    try:
+        path = tmp_path / "credentials" / "h1" / "admin"
+        (first,) = lookup(path)
+    finally:
+        os.umask(old_mask)
+    assert len(base64.b64decode(first, validate=True)) == 32
+    assert lookup(path) == [first]
+    assert path.read_text() == first + "\n"
+    assert mode(path) == 0o600
+    assert mode(path.parent) == mode(path.parent.parent) == 0o700
+    assert (tmp_path / "credentials" / ".gitignore").read_text() == "*\n"
+    assert sorted(item.name for item in (tmp_path / "credentials").rglob("*")) == [".gitignore", "admin", "h1"]
+    assert not (tmp_path / ".gitignore").exists()
+
+
+def test_a_second_host_has_the_same_top(lookup, tmp_path):
+    (tmp_path / ".gitignore").write_text("*.retry\n")
+    lookup(tmp_path / "credentials" / "h1" / "admin", tmp_path / "credentials" / "h2" / "admin")
+    assert sorted(str(item.relative_to(tmp_path)) for item in tmp_path.rglob(".gitignore")) == [
+        ".gitignore",
+        "credentials/.gitignore",
+    ]
+
+
+def test_every_secret_is_another(lookup, tmp_path):
+    assert len(set(lookup(*[tmp_path / str(number) for number in range(20)]))) == 20
+
+
+def test_folders_that_were_there_stay_as_they_are(lookup, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir(mode=0o755)
+    lookup(folder / "admin")
+    assert mode(folder) == 0o755
+    assert not (folder / ".gitignore").exists()
+
+
+def test_check_mode_writes_nothing(lookup, tmp_path):
+    path = tmp_path / "credentials" / "admin"
+    (one,), (other,) = lookup(path, ansible_check_mode=True), lookup(path, ansible_check_mode=True)
+    assert len(base64.b64decode(one)) == 32
+    assert one != other
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_mode_reads_what_is_there(lookup, tmp_path):
+    path = tmp_path / "admin"
+    (made,) = lookup(path)
+    assert lookup(path, ansible_check_mode=True) == [made]
+
+
+@pytest.mark.parametrize("content", [PRIVATE, PRIVATE + "\n", PRIVATE + "\r\n"])
+def test_an_own_secret_is_returned_without_its_line_end(lookup, tmp_path, content):
+    path = tmp_path / "admin"
+    path.touch(0o600)
+    path.write_text(content)
+    assert lookup(path) == [PRIVATE]
+
+
+@pytest.mark.parametrize("rights", [0o640, 0o604, 0o620, 0o602, 0o644])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_others_can_read_or_write_is_refused(lookup, tmp_path, rights, check_mode):
+    path = tmp_path / "the admin"
+    path.write_text(PRIVATE)
+    path.chmod(rights)
+    with pytest.raises(AnsibleError, match=r"chmod 0600 '.*/the admin'") as caught:
+        lookup(path, ansible_check_mode=check_mode)
+    assert PRIVATE not in str(caught.value)
+    assert mode(path) == rights
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"one\ntwo-" + PRIVATE.encode(), "several lines"),
+        (b"\xff" + PRIVATE.encode(), "UTF-8"),
+        (PRIVATE.encode() * 1000, "more than 4096 bytes"),
+    ],
+)
+def test_what_is_no_secret_is_refused(lookup, tmp_path, content, words):
+    path = tmp_path / "admin"
+    path.touch(0o600)
+    path.write_bytes(content)
+    with pytest.raises(AnsibleError, match=words) as caught:
+        lookup(path)
+    assert str(path) in str(caught.value)
+    assert PRIVATE not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def test_folders_pipes_and_dangling_links_are_refused(lookup, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "pipe", "folder"):
+        with pytest.raises(AnsibleError, match=str(tmp_path / name)):
+            lookup(tmp_path / name)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_own_link_is_followed(lookup, tmp_path):
+    (made,) = lookup(tmp_path / "admin")
+    (tmp_path / "link").symlink_to(tmp_path / "admin")
+    assert lookup(tmp_path / "link") == [made]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+def test_another_users_link_is_refused(lookup, tmp_path):
+    lookup(tmp_path / "admin")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "admin")
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(AnsibleError, match="another user: remove it with: rm "):
+        lookup(link)
+
+
+def test_a_folder_that_can_not_be_made_is_named(lookup, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(AnsibleError, match="file/admin can't be used"):
+        lookup(tmp_path / "file" / "admin")
+
+
+def race(barrier, path, results):
+    barrier.wait()
+    secret.create(path, secret.new_secret())
+    results.put(secret.read(path))
+
+
+def test_forks_agree(tmp_path):
+    forks = multiprocessing.get_context("fork")
+    for attempt in range(10):
+        path = str(tmp_path / str(attempt) / "h1" / "admin")
+        barrier, results = forks.Barrier(6), forks.Queue()
+        processes = [forks.Process(target=race, args=(barrier, path, results)) for _number in range(6)]
+        for process in processes:
+            process.start()
+        values = [results.get(timeout=10) for _process in processes]
+        for process in processes:
+            process.join()
+        assert len(set(values)) == 1
+        # A fork that comes between the making of the two folders may take the inner one for the topmost.
+        assert set(os.listdir(os.path.dirname(path))) - {".gitignore"} == {"admin"}
+        assert sorted(os.listdir(tmp_path / str(attempt))) == [".gitignore", "h1"]
+
+
+def test_the_loser_of_a_race_keeps_the_winners_secret(tmp_path, monkeypatch):
+    """Whatever lies between looking and writing: what is there first stays."""
+    path = tmp_path / "admin"
+    secret.create(str(path), "winner")
+    secret.create(str(path), "loser")
+    assert secret.read(str(path)) == "winner"
+    assert os.listdir(tmp_path) == ["admin"]
