@@ -31,6 +31,8 @@ EOF
       vars:
         ansible_user: root
         ansible_ssh_private_key_file: $LAB/ssh/id_ed25519
+        # Host keys are made anew with each droplet.
+        ansible_ssh_common_args: -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
     neighbours:
       hosts:
         outsider: {lab_ipv4: 10.77.0.200, lab_ipv6: "fd77:0::200", ansible_host: rh-lab-outsider}

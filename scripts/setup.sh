@@ -36,6 +36,7 @@ ensure_venv() {
   mkdir -p "$VENV/collections/ansible_collections/celebrum"
   ln -sfn "$TOP" "$VENV/collections/ansible_collections/celebrum/redis_hardening"
   export PATH="$VENV/bin:$PATH" ANSIBLE_COLLECTIONS_PATH="$VENV/collections" ANSIBLE_CONFIG="$TOP/ansible.cfg"
+  export PYTHONPATH="$VENV/collections"
 }
 
 # A Docker engine: the one that runs, or Debian's, started by systemd or, where there is none, by hand.

@@ -9,11 +9,9 @@ lint() {
     yamllint --strict . &&
     ansible-lint --offline --quiet &&
     antsibull-changelog lint &&
-    doc_lint
-}
-
-doc_lint() {
-  antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck "$TOP"
+    python3 scripts/render_controls.py | diff -u docs/controls.md - &&
+    antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck \
+      "$VENV/collections/ansible_collections/celebrum/redis_hardening"
 }
 
 # count FILE: add the numbers of a junit file to PASSED and FAILED.
@@ -46,14 +44,18 @@ pytest_part() {
   local name=$1 since=$SECONDS report="$LAB/junit-$1.xml"
   rm -f "$report"
   say "Tests: $name"
-  PYTHONPATH="$VENV/collections" python3 -m pytest --quiet --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
+  python3 -m pytest --quiet --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
   count "$report"
   say "$name: $((SECONDS - since)) s"
 }
 
 scenario() {
-  say "Molecule scenario $1"
-  MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name "$1"
+  local log="$LAB/molecule-$1.log"
+  say "Molecule scenario $1 (output in .lab/molecule-$1.log)"
+  # Molecule writes its own ansible.cfg from .config/molecule/config.yml.
+  NO_COLOR=1 MOLECULE_GLOB='molecule/*/molecule.yml' env -u ANSIBLE_CONFIG molecule test --scenario-name "$1" > "$log" 2>&1 ||
+    { tail -n 60 "$log"; return 1; }
+  grep -E '^=+ .* (passed|failed)' "$log" || true
 }
 
 run_tests() {

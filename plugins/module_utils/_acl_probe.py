@@ -23,7 +23,6 @@ ALLOWED, DENIED, ABSENT, NO_USER, ERROR, SKIPPED = "allowed", "denied", "absent"
 
 # A transaction runs these at once instead of queueing them.
 _NOT_QUEUED = frozenset(("MULTI", "EXEC", "DISCARD", "WATCH", "QUIT", "RESET"))
-_AUTH_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -143,14 +142,12 @@ def try_wrong_passwords(params, users, auth="AUTH", anonymous=False):
         pool = client.connection_pool
         connection = pool.get_connection() if REDIS_PY_VERSION >= (5, 3) else pool.get_connection("AUTH")
         # redis-py takes a refused login for the end of the connection: it closes it, or reads the same refusal again
-        # for each later reply. So the replies, which are one line each, are read from the socket itself.
+        # for each later reply. So the replies, which are one line each, are read from the socket itself. One by one:
+        # from Redis 7.2 on a refusal is not sent while an earlier reply still waits to be sent.
         with connection._sock.makefile("rb") as replies:
-            for start in range(0, len(users), _AUTH_AT_ONCE):
-                batch = users[start : start + _AUTH_AT_ONCE]
-                calls = [raw([auth, user, secrets.token_hex(24)]) for user in batch]
-                connection._sock.sendall(b"".join(connection.pack_commands(calls)))
-                for user in batch:
-                    outcomes[user] = _read_login(replies.readline())
+            for user in users:
+                connection._sock.sendall(b"".join(connection.pack_command(*raw([auth, user, secrets.token_hex(24)]))))
+                outcomes[user] = _read_login(replies.readline())
         connection.disconnect()
     except (_connection.redis.RedisError, OSError) as error:
         raise explain(error, params) from error

@@ -73,7 +73,17 @@ class AclServer:
 
     def ask(self, commands):
         """Send all commands at once; return their replies, errors among them. Raises ConnectionProblem."""
-        return self._guarded(lambda: pipeline(self.client, commands))
+        try:
+            return self._guarded(lambda: pipeline(self.client, commands))
+        except ConnectionProblem as problem:
+            if problem.kind == "timeout":
+                # It did answer PING. Redis 7.0 needs 7 s to list 100,000 users.
+                problem = ConnectionProblem(
+                    "timeout",
+                    "%s did not finish within %s s: it is busy, or it has very many users; raise login_timeout."
+                    % (self.where, self.params["login_timeout"]),
+                )
+            raise problem from problem.__cause__
 
     def list_users(self):
         """Return {name: User} as the server has them now."""

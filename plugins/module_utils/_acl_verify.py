@@ -42,6 +42,8 @@ SCRIPTING = {
     "script|load": ["SCRIPT", "LOAD", "return 1"],
     "function|load": ["FUNCTION", "LOAD", "__probe__"],
 }
+# The last rule counts: +@write brings FUNCTION LOAD, which -@scripting in front of it would not take away.
+_DENY_SCRIPTING = "Add -@scripting as the last of the user's commands in redis_users, or set allow_scripting: true."
 # More extra users than these are counted, not listed.
 _EXTRA_USERS_LISTED = 200
 
@@ -146,7 +148,8 @@ def judge_denials(control, name, commands, outcomes, live, instance):
         return finding(control, "pass", expected, "the user is off", **details)
     if ALLOWED in by_kind:
         actual = "allowed: %s" % ", ".join(command for command, _text in by_kind[ALLOWED])
-        return finding(control, "fail", expected, actual, **details)
+        remediation = _DENY_SCRIPTING if control == "RH-ACL-06" else None
+        return finding(control, "fail", expected, actual, remediation=remediation, **details)
     if NO_USER in by_kind:
         return finding(control, "skipped", expected, "the user does not exist", **details)
     for kind in (ERROR, SKIPPED):

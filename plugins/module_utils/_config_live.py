@@ -53,6 +53,11 @@ def text(reply):
     return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else str(reply)
 
 
+def raw(words):
+    """Return the words as bytes to send; the opposite of text()."""
+    return [word.encode("utf-8", "surrogateescape") for word in words]
+
+
 def parse_info(reply):
     """Return {field: text} of an INFO reply. Raises Refused when it is none."""
     fields = {}
@@ -97,7 +102,7 @@ def read(client, directives, renamed, renamed_in_file=None):
 
 def find_names(client, renamed, renamed_in_file=None):
     """Return {command: name that it answers to now, or None} of the commands that are needed here."""
-    needed = ["CONFIG", "INFO", "ACL", "COMMAND", "BGREWRITEAOF"]
+    needed = ["CONFIG", "INFO", "ACL", "COMMAND", "BGREWRITEAOF", "DEBUG", "MODULE"]
     names = live_names(client, renamed, needed)
     lost = [command for command in needed if names[command] is None]
     if lost and renamed_in_file and renamed_in_file != renamed:
@@ -190,7 +195,7 @@ def settable(live, directives):
     if live.version < (7, 0):
         fixed = table.RESTART_ONLY | (table.RESTART_ONLY_BEFORE_6_2 if live.version < (6, 2) else frozenset())
         return [name for name in directives if values.canonical(name) not in fixed]
-    asked = [[live.names["CONFIG"], "SET", *(name, live.values[name]) * 2] for name in directives]
+    asked = [[live.names["CONFIG"], "SET", *raw((name, live.values[name]) * 2)] for name in directives]
     free = []
     for name, reply in zip(directives, pipeline(live.client, asked), strict=True):
         reason = text(reply).rpartition(" - ")[2]
@@ -225,7 +230,7 @@ def _set(live, batch, done):
     commands = [dict(batch)] if live.version >= (7, 0) else [{name: words} for name, words in batch.items()]
     for command in filter(None, commands):
         pairs = [word for name, words in command.items() for word in (name, values.set_value(words))]
-        reply = pipeline(live.client, [[live.names["CONFIG"], "SET", *pairs]])[0]
+        reply = pipeline(live.client, [[live.names["CONFIG"], "SET", *raw(pairs)]])[0]
         if isinstance(reply, Exception):
             raise Refused("The server refuses %s: %s." % (", ".join(command), text(reply).rstrip(".")))
         done.update(command)
@@ -234,7 +239,9 @@ def _set(live, batch, done):
 def _put_back(live, done):
     if not done:
         return "Nothing was changed."
-    replies = pipeline(live.client, [[live.names["CONFIG"], "SET", name, live.values[name]] for name in reversed(done)])
+    replies = pipeline(
+        live.client, [[live.names["CONFIG"], "SET", *raw((name, live.values[name]))] for name in reversed(done)]
+    )
     lost = [name for name, reply in zip(reversed(done), replies, strict=True) if isinstance(reply, Exception)]
     if lost:
         return "Already changed, and could not be put back: %s." % ", ".join(lost)

@@ -32,7 +32,7 @@ INTEGERS = dict.fromkeys(
     """
     acllog-max-len active-defrag-cycle-us auto-aof-rewrite-percentage busy-reply-threshold cluster-blacklist-ttl
     cluster-manual-failover-timeout cluster-migration-barrier cluster-node-timeout cluster-replica-validity-factor
-    commandlog-large-reply-max-len commandlog-large-request-max-len events-per-io-thread hash-max-listpack-entries hz
+    commandlog-large-reply-max-len commandlog-large-request-max-len events-per-io-thread hash-max-listpack-entries
     latency-monitor-threshold lfu-decay-time lfu-log-factor list-compress-depth min-replicas-max-lag
     min-replicas-to-write repl-backlog-ttl repl-diskless-sync-delay repl-diskless-sync-max-replicas replica-priority
     set-max-intset-entries set-max-listpack-entries set-max-listpack-value shutdown-timeout slowlog-max-len
@@ -55,6 +55,7 @@ INTEGERS = dict.fromkeys(
     "commandlog-reply-larger-than": (-1, 2**63 - 1),
     "commandlog-request-larger-than": (-1, 2**63 - 1),
     "databases": (1, 2**31 - 1),
+    "hz": (1, 500),
     "io-threads": (1, 256),
     "list-max-listpack-size": (-(2**31), 2**31 - 1),
     "max-new-connections-per-cycle": (1, 1000),

@@ -101,6 +101,8 @@ def meaning(directive, words):
     label = kind(directive)
     if any("\0" in word for word in words):
         raise ValueError("must not contain a NUL character")
+    if label in _SEVERAL_ARGUMENTS and words == [""]:
+        words = []
     if label not in _SEVERAL_ARGUMENTS and label != "unknown" and len(words) != 1:
         raise ValueError("takes one value")
     check = _MEANINGS.get(label)
@@ -118,9 +120,6 @@ def same(directive, wanted, live_text):
     if label == "buffer limits":
         # The server always prints all classes; those that are not declared keep what they have.
         return desired <= live
-    if canonical(directive) == "supervised" and desired == "auto":
-        # The server prints what it found.
-        return True
     if label == "unknown":
         return _loosely(" ".join(wanted)) == _loosely(live_text)
     return desired == live
@@ -192,8 +191,6 @@ def _event_flags(_name, words):
 
 
 def _save_points(_name, words):
-    if words == [""]:
-        words = []
     if len(words) % 2 or not all(re.fullmatch("[0-9]+", word) for word in words):
         raise ValueError("must be pairs of seconds and changes, such as '3600 1'; an empty list for none")
     pairs = [(int(seconds), int(changes)) for seconds, changes in zip(words[::2], words[1::2], strict=True)]
@@ -237,7 +234,7 @@ def _decimals(_name, words):
 
 
 def _words(_name, words):
-    return tuple(words) if words != [""] else ()
+    return tuple(words)
 
 
 def _set_of_words(_name, words):

@@ -182,7 +182,8 @@ def explain(error, params):
         )
     if "NOAUTH" in text or "Authentication required" in text:
         return ConnectionProblem("auth", "%s wants a login: set login_user and login_password." % where)
-    if "NOPERM" in text:
+    # redis-py strips the code NOPERM from the text.
+    if isinstance(error, redis.exceptions.NoPermissionError) or "NOPERM" in text:
         return ConnectionProblem("permission", "User '%s' may not run PING on %s: grant +ping." % (user, where))
     if isinstance(error, redis.AuthenticationError) or "WRONGPASS" in text or "AUTH" in text:
         return ConnectionProblem(

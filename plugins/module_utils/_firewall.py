@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the firewall policy to iptables rules, and back from iptables-save: pure functions.
+"""From the firewall policy to iptables rules: pure functions.
 
 Rules are written exactly as iptables-save prints them, so that wanted and actual rules are compared as text.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import socket
@@ -16,17 +17,9 @@ from dataclasses import dataclass
 
 INPUT_CHAIN = "REDIS-PORTS"
 DOCKER_CHAIN = "REDIS-PORTS-DOCKER"
-# The two chains, and the chains of sources that hang below them, named after the first port they serve.
-OWN_CHAIN = re.compile(r"REDIS-PORTS(-DOCKER)?(-\d+)?")
 # A comment in our rules by which they are told from other people's chains of the same name.
 MARK = "redis_hardening"
-# Chain, its rule that leads to ours, and whether that rule must be the first. Docker keeps the way from FORWARD to
-# DOCKER-USER itself, but only where it manages iptables (not for IPv6 before Docker 27), and only once it runs.
-JUMPS = (
-    ("INPUT", "-p tcp -j " + INPUT_CHAIN, True),
-    ("DOCKER-USER", "-p tcp -j " + DOCKER_CHAIN, True),
-    ("FORWARD", "-j DOCKER-USER", False),
-)
+TABLES = ("filter", "mangle")
 FAMILIES = (4, 6)
 PURPOSES = ("data", "tls", "bus", "sentinel", "reserved")
 MULTIPORT_LIMIT = 15
@@ -58,6 +51,7 @@ class Policy:
             yield ports, networks
 
 
+@functools.cache
 def parse_source(text):
     """Return the network that an address or network in text form stands for."""
     if "%" in text:
@@ -123,7 +117,7 @@ def build_policy(ports, reserved_ports, docker_bridges):
 
 
 def _network_order(network):
-    return network.version, network.network_address, network.prefixlen
+    return network.version, int(network.network_address), network.prefixlen
 
 
 def matches_interface(pattern, name):
@@ -156,26 +150,39 @@ def multiports(ports):
 
 
 def render(policy, family):
-    """Return chain -> rules for one family, each rule as iptables-save prints it after '-A CHAIN '."""
-    comment = "-m comment --comment " + MARK
-    original = "-p tcp -m conntrack --ctorigdstport %s --ctdir ORIGINAL "
-    host = ["-i lo %s -j ACCEPT" % comment]
-    docker = ["-i %s -j RETURN" % bridge for bridge in policy.bridges]
-    chains = {INPUT_CHAIN: host, DOCKER_CHAIN: docker}
+    """Return table -> chain -> rules for one family, each rule as iptables-save prints it after '-A CHAIN '."""
+    docker = _docker_chains(policy, family)
+    return {"filter": {**_host_chains(policy, family), **docker}, "mangle": docker}
+
+
+def _host_chains(policy, family):
+    main = ["-i lo -m comment --comment %s -j ACCEPT" % MARK]
+    chains = {INPUT_CHAIN: main}
     for ports, networks in policy.groups(family):
-        host_sources = "%s-%d" % (INPUT_CHAIN, ports[0])
-        docker_sources = "%s-%d" % (DOCKER_CHAIN, ports[0])
-        host += ["-p tcp -m multiport --dports %s -j %s" % (value, host_sources) for value in multiports(ports)]
-        # By goto, so that RETURN leads back to DOCKER-USER, past the drops of the calling chain.
-        docker += [original % word + "-g " + docker_sources for word in port_words(ports)]
-        chains[host_sources] = ["-s %s -j ACCEPT" % _address(network) for network in networks]
-        chains[docker_sources] = ["-s %s -j RETURN" % _address(network) for network in networks] + ["-j DROP"]
+        name = "%s-%d" % (INPUT_CHAIN, ports[0])
+        main += ["-p tcp -m multiport --dports %s -j %s" % (value, name) for value in multiports(ports)]
+        chains[name] = ["-s %s -j ACCEPT" % _address(network) for network in networks]
     # Without a look at the connection's state: whoever is no longer named is cut off at once.
-    host += ["-p tcp -m multiport --dports %s -j DROP" % value for value in multiports(policy.ports)]
+    main += ["-p tcp -m multiport --dports %s -j DROP" % value for value in multiports(policy.ports)]
+    return chains
+
+
+def _docker_chains(policy, family):
+    original = "-p tcp -m conntrack --ctorigdstport %s --ctdir ORIGINAL %s"
+    main = ["-i %s -j RETURN" % bridge for bridge in policy.bridges]
+    chains = {DOCKER_CHAIN: main}
+    for ports, networks in policy.groups(family):
+        name = "%s-%d" % (DOCKER_CHAIN, ports[0])
+        # By goto, so that RETURN leads past the drops of this chain, back to where the packet came from.
+        main += [original % (word, "-g " + name) for word in port_words(ports)]
+        chains[name] = ["-s %s -j RETURN" % _address(network) for network in networks] + ["-j DROP"]
     # The port that was published, whatever Docker has made of it since; then the container's own port, for those who
     # reach the container without a published port.
-    docker += [original % word + "-j DROP" for word in port_words(policy.ports)]
-    docker += ["-p tcp -m multiport --dports %s %s -j DROP" % (value, comment) for value in multiports(policy.ports)]
+    main += [original % (word, "-j DROP") for word in port_words(policy.ports)]
+    main += [
+        "-p tcp -m multiport --dports %s -m comment --comment %s -j DROP" % (value, MARK)
+        for value in multiports(policy.ports)
+    ]
     return chains
 
 
@@ -185,94 +192,12 @@ def _address(network):
     return "%s/%d" % (socket.inet_ntop(kind, network.network_address.packed), network.prefixlen)
 
 
-def rules_file(chains):
+def rules_file(wanted):
     """Return the chains as input for iptables-restore --noflush: it replaces these chains and touches no other."""
-    lines = ["# Managed by celebrum.redis_hardening; loaded by redis-ports-block.", "*filter"]
-    lines += [":%s - [0:0]" % chain for chain in chains]
-    lines += ["-A %s %s" % (chain, rule) for chain, rules in chains.items() for rule in rules]
-    return "\n".join([*lines, "COMMIT", ""])
-
-
-def parse_save(text):
-    """Return chain -> rules from the output of iptables-save -t filter, rules as in render()."""
-    chains = {}
-    for line in text.splitlines():
-        if line.startswith(":"):
-            chains[line[1:].split(" ", 1)[0]] = []
-        elif line.startswith("-A "):
-            chain, _space, rule = line[3:].partition(" ")
-            chains.setdefault(chain, []).append(rule)
-    return chains
-
-
-def differences(kernel, wanted):
-    """Return in words how the kernel's rules differ from the wanted ones; nothing when they don't."""
-    found = []
-    for chain, rules in wanted.items():
-        if chain not in kernel:
-            found.append("the chain %s is missing" % chain)
-        elif kernel[chain] != rules:
-            found.append("the chain %s has other rules" % chain)
-    found += [
-        "the chain %s is left over" % chain for chain in kernel if OWN_CHAIN.fullmatch(chain) and chain not in wanted
-    ]
-    return found + jump_differences(kernel)
-
-
-def jump_differences(kernel):
-    """Return in words how the way to our chains differs from JUMPS."""
-    found = []
-    for chain, rule, first in JUMPS:
-        target = rule.rsplit(" ", 1)[1]
-        places = [number for number, other in _jumps(kernel, chain, target) if other == rule]
-        if not places:
-            found.append("the jump from %s to %s is missing" % (chain, target))
-        elif first and places[0] != 1:
-            found.append("the jump from %s to %s is rule %d, not the first" % (chain, target, places[0]))
-        elif first and len(_jumps(kernel, chain, target)) > 1:
-            found.append("there are several jumps from %s to %s" % (chain, target))
-    return found
-
-
-def _jumps(kernel, chain, target):
-    """Return (number, rule) for each rule of a chain that jumps to the target."""
-    end = "-j " + target
-    return [(number, rule) for number, rule in enumerate(kernel.get(chain, []), 1) if (" " + rule).endswith(" " + end)]
-
-
-def foreign_chain(kernel):
-    """Return what is wrong when a chain with one of our names has content that isn't ours, else None.
-
-    Empty chains are nobody's, unless somebody jumps to them from where we never do.
-    """
-    marked = any(MARK in rule for chain in (INPUT_CHAIN, DOCKER_CHAIN) for rule in kernel.get(chain, []))
-    if marked:
-        return None
-    for chain in kernel:
-        if OWN_CHAIN.fullmatch(chain) and kernel[chain]:
-            return "a chain %s with other content exists (its first rule: %s)" % (chain, kernel[chain][0])
-        for rule in kernel[chain]:
-            words = rule.split()
-            target = words[-1] if len(words) > 1 and words[-2] in ("-j", "-g") else ""
-            expected = any(chain == base and target == jump.rsplit(" ", 1)[1] for base, jump, _first in JUMPS)
-            if OWN_CHAIN.fullmatch(target) and not expected:
-                return "a chain %s exists that %s jumps to" % (target, chain)
-    return None
-
-
-def listing(kernel):
-    """Return our chains and the jumps to them, as lines for a diff."""
-    lines = []
-    for chain, rule, first in JUMPS:
-        for number, other in _jumps(kernel, chain, rule.rsplit(" ", 1)[1]):
-            note = "  # rule %d, not the first" % number if first and number != 1 else ""
-            lines.append("-A %s %s%s" % (chain, other, note))
-    for chain in sorted(kernel):
-        if OWN_CHAIN.fullmatch(chain):
-            lines += ["-A %s %s" % (chain, rule) for rule in kernel[chain]] or ["# %s is empty" % chain]
-    return "".join(line + "\n" for line in lines)
-
-
-def wanted_listing(wanted):
-    """Return the same lines for the wanted state."""
-    return listing({**{chain: [rule] for chain, rule, _first in JUMPS}, **wanted})
+    lines = ["# Managed by celebrum.redis_hardening; loaded by redis-ports-block."]
+    for table, chains in wanted.items():
+        lines.append("*" + table)
+        lines += [":%s - [0:0]" % chain for chain in chains]
+        lines += ["-A %s %s" % (chain, rule) for chain, rules in chains.items() for rule in rules]
+        lines.append("COMMIT")
+    return "\n".join([*lines, ""])

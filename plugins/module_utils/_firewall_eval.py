@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of a TCP packet in the filter table that iptables-save shows: pure functions.
+"""What becomes of a TCP packet in a table that iptables-save shows: pure functions.
 
 Conditions that can't be judged from the packet alone (a rate, a set, a mark, a destination) may match or not. An answer
 is therefore a set of all that may happen, out of ACCEPT, DROP and RETURN, and a proof takes the worst of it.
@@ -67,10 +67,15 @@ class Ruleset:
         return sorted(names)
 
 
-def parse(text):
-    """Return the Ruleset that iptables-save printed."""
+def parse(text, table):
+    """Return the Ruleset of one table that iptables-save printed."""
     chains, policies = {"INPUT": [], "FORWARD": []}, {"INPUT": ACCEPT, "FORWARD": ACCEPT}
+    current = None
     for line in text.splitlines():
+        if line.startswith("*"):
+            current = line[1:]
+        if current != table:
+            continue
         words = shlex.split(line) if line.startswith("-A ") else line.split()
         if line.startswith(":"):
             chains.setdefault(words[0][1:], [])
@@ -150,9 +155,9 @@ def specialise(ruleset, packet, hook):
     chains, waiting = {}, [hook]
     while waiting:
         name = waiting.pop()
-        if name in chains or name not in ruleset.chains:
+        if name in chains or (name not in ruleset.chains and name != hook):
             continue
-        chains[name] = list(_relevant(ruleset.chains[name], packet))
+        chains[name] = list(_relevant(ruleset.chains.get(name, []), packet))
         waiting += {rule.target for _certain, rule in chains[name]}
     return chains
 
@@ -207,9 +212,11 @@ def _target(target):
 
 
 def verdicts(ruleset, chains, hook, source):
-    """Return what may become of the packet in the chain of a hook, INPUT or FORWARD."""
+    """Return what may become of the packet in a chain and, where the chain has a policy, by that."""
     found = outcomes(chains, hook, source)
-    return found - {RETURN} | ({ruleset.policies[hook]} if RETURN in found else set())
+    if RETURN in found and ruleset.policies.get(hook) in (ACCEPT, DROP):
+        return found - {RETURN} | {ruleset.policies[hook]}
+    return found
 
 
 def strangers(chains, family, named):

@@ -18,6 +18,7 @@ SCRIPT = r"""#!/bin/sh
 #
 #   redis-ports-block apply    load the rules and put the jumps to them in front
 #   redis-ports-block check    fail, saying why, unless the kernel has exactly these rules, in front
+#   redis-ports-block guard    put jumps in front again that others have got in front of, then check
 #   redis-ports-block status   show the rules with their counters
 #
 # A second argument names another folder of rules, for a rehearsal in a network namespace of its own.
@@ -26,71 +27,75 @@ export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 folder=${2:-/etc/redis-ports-block}
 own='REDIS-PORTS(-DOCKER)?(-[0-9]+)?'
 
-say() { echo "redis-ports-block: $family: $*" >&2; }
+say() { echo "redis-ports-block: $family $table: $*" >&2; }
 
-# Select a family: its name, its commands, its file.
+# Select a family and a table: commands, the file's section, the kernel's rules.
 use() {
-  family=IPv$1 file=$folder/rules.v$1
+  family=IPv$1 table=$2 file=$folder/rules.v$1
   case $1 in
     4) iptables=iptables ;;
     6) iptables=ip6tables ;;
   esac
   [ "$(tail -n 1 "$file")" = COMMIT ] || { say "$file is missing or incomplete"; return 1; }
+  wanted=$(sed -n "/^\*$table\$/,/^COMMIT\$/p" "$file" | grep -e '^:' -e '^-A ')
+  read_kernel
 }
 
 read_kernel() {
-  saved=$("$iptables-save" -t filter) || { say "the kernel's rules can't be read"; return 1; }
+  actual=$("$iptables-save" -t "$table") || { say "the kernel's rules can't be read"; return 1; }
 }
 
-# Print the lines that put the jumps in place: none when they are. INPUT and DOCKER-USER jump to our chains first and
-# once. Docker itself keeps DOCKER-USER in front in FORWARD; where it doesn't, we jump there.
+# Print the lines that put each jump in front, once: none when it is. With 'move' leave those alone that are missing.
 jumps() {
-  printf '%s\n' "$saved" | awk '
-    function place(chain) {
-      if (!(first[chain] && copies[chain] == 1)) printf "%s-I %s 1 %s\n", removal[chain], chain, rule[chain]
-    }
+  printf '%s\n' "$actual" | awk -v table="$table" -v only="${1:-}" '
     BEGIN {
-      rule["INPUT"] = "-p tcp -j REDIS-PORTS"
-      rule["DOCKER-USER"] = "-p tcp -j REDIS-PORTS-DOCKER"
-      rule["FORWARD"] = "-j DOCKER-USER"
+      if (table == "filter") {
+        jump["INPUT"] = "-p tcp -j REDIS-PORTS"
+        jump["DOCKER-USER"] = "-p tcp -j REDIS-PORTS-DOCKER"
+      } else {
+        jump["FORWARD"] = "-p tcp -j REDIS-PORTS-DOCKER"
+      }
     }
-    $1 == "-A" && ($2 in rule) {
+    $1 == "-A" && ($2 in jump) {
       number[$2]++
-      target = rule[$2]
-      sub(/.* /, "", target)
-      exact = ($0 == "-A " $2 " " rule[$2])
-      if ($(NF - 1) == "-j" && $NF == target) {
+      name = jump[$2]
+      sub(/.* /, "", name)
+      if ($(NF - 1) == "-j" && $NF == name) {
         copies[$2]++
         removal[$2] = removal[$2] "-D" substr($0, 3) "\n"
-        if (exact && (number[$2] == 1 || $2 == "FORWARD")) first[$2] = 1
+        if (number[$2] == 1 && $0 == "-A " $2 " " jump[$2]) first[$2] = 1
       }
     }
     END {
-      place("INPUT")
-      place("DOCKER-USER")
-      if (!first["FORWARD"]) print "-I FORWARD 1 " rule["FORWARD"]
+      for (chain in jump) {
+        if (first[chain] && copies[chain] == 1) continue
+        if (only == "move" && !copies[chain]) continue
+        printf "%s-I %s 1 %s\n", removal[chain], chain, jump[chain]
+      }
     }'
 }
 
-# Replace our chains and mend the jumps in one transaction. No other chain is touched.
+# Load lines into the table in one transaction, without touching any other chain.
+restore() {
+  { echo "*$table"; cat; echo COMMIT; } | "$iptables-restore" -w --noflush
+}
+
+# Replace our chains and mend the jumps. Docker finds its chain when it comes.
 load() {
-  read_kernel || return 1
   {
-    echo '*filter'
-    printf '%s\n' "$saved" | grep -q '^:DOCKER-USER ' || echo ':DOCKER-USER - [0:0]'
-    grep -e '^:' -e '^-A ' "$file"
+    [ "$table" != filter ] || printf '%s\n' "$actual" | grep -q '^:DOCKER-USER ' || echo ':DOCKER-USER - [0:0]'
+    printf '%s\n' "$wanted"
     jumps
-    echo COMMIT
-  } | "$iptables-restore" -w --noflush
+  } | restore
 }
 
 # Remove chains of an earlier policy, which nothing leads to any more.
 tidy() {
   read_kernel || return 1
-  printf '%s\n' "$saved" | sed -nE "s/^:($own) .*/\1/p" | while read -r chain; do
-    grep -q "^:$chain " "$file" && continue
-    "$iptables" -w -F "$chain"
-    "$iptables" -w -X "$chain" || say "the chain $chain is still used by somebody else"
+  printf '%s\n' "$actual" | sed -nE "s/^:($own) .*/\1/p" | while read -r chain; do
+    printf '%s\n' "$wanted" | grep -q "^:$chain " && continue
+    "$iptables" -w -t "$table" -F "$chain"
+    "$iptables" -w -t "$table" -X "$chain" || say "the chain $chain is still used by somebody else"
   done
 }
 
@@ -102,34 +107,44 @@ apply() {
       return
     fi
     [ "$attempt" = 5 ] || sleep 0.2
+    read_kernel || return 1
   done
   say "the rules could not be loaded"
   return 1
 }
 
+# Rules are compared chain by chain, since the kernel has its own order of chains.
+by_chain() { grep -E "^-A $own " | sort -s -k 2,2; }
+
 check() {
-  read_kernel || return 1
-  wanted=$(grep '^-A ' "$file" | sort -s -k 2,2)
-  actual=$(printf '%s\n' "$saved" | grep -E "^-A $own " | sort -s -k 2,2) || :
-  [ "$actual" = "$wanted" ] || { say "the rules in the kernel are not those of $file"; return 1; }
+  [ "$(printf '%s\n' "$actual" | by_chain)" = "$(printf '%s\n' "$wanted" | by_chain)" ] ||
+    { say "the rules in the kernel are not those of $file"; return 1; }
   mend=$(jumps)
-  [ -z "$mend" ] || { say "a jump is missing, repeated or not first; apply would do:" "$mend"; return 1; }
+  [ -z "$mend" ] || { say "a jump is missing, repeated or not first; apply would do: $mend"; return 1; }
+}
+
+guard() {
+  moves=$(jumps move)
+  [ -z "$moves" ] || { printf '%s\n' "$moves" | restore; }
+  read_kernel || return 1
+  check
 }
 
 status() {
-  read_kernel || return 1
-  echo "$family"
-  printf '%s\n' "$saved" | sed -nE "s/^:($own) .*/\1/p" | while read -r chain; do
-    "$iptables" -w -v -n -L "$chain"
+  echo "$family $table"
+  printf '%s\n' "$actual" | sed -nE "s/^:($own) .*/\1/p" | while read -r chain; do
+    "$iptables" -w -t "$table" -v -n -L "$chain"
   done
 }
 
-# Do it for both families, whatever happens to the first. A kernel without IPv6 has nothing to close.
-both() {
+# Do it everywhere, whatever happens to the first. A kernel without IPv6 has nothing to close.
+all() {
   failed=0
   for version in 4 6; do
     [ "$version" = 4 ] || [ -e /proc/net/if_inet6 ] || continue
-    (use "$version" && "$1") || failed=1
+    for part in filter mangle; do
+      (use "$version" "$part" && "$1") || failed=1
+    done
   done
   return "$failed"
 }
@@ -141,10 +156,10 @@ if [ -z "${2:-}" ]; then
 fi
 
 case ${1:-} in
-  apply) both apply && both check ;;
-  check) both check ;;
-  status) both status; both check && echo "The rules are in place." ;;
-  *) echo "usage: redis-ports-block apply|check|status [folder]" >&2; exit 64 ;;
+  apply) all apply && all check ;;
+  check | guard) all "$1" ;;
+  status) all status; all check && echo "The rules are in place." ;;
+  *) echo "usage: redis-ports-block apply|check|guard|status [folder]" >&2; exit 64 ;;
 esac
 """
 

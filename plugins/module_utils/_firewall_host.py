@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 
@@ -28,17 +29,18 @@ def families():
 
 
 def read_save(module, family):
-    """Return what iptables-save says of the kernel's filter table, or None when iptables is not installed."""
+    """Return what iptables-save says of the kernel's rules, or None when iptables is not installed."""
     save = module.get_bin_path(COMMANDS[family] + "-save", opt_dirs=SBIN)
     if not save:
         return None
-    status, output, errors = module.run_command([save, "-t", "filter"])
+    status, output, errors = module.run_command([save])
     if status != 0:
         raise HostProblem("%s-save fails, so the kernel can't be given rules: %s" % (COMMANDS[family], errors.strip()))
-    if "is incompatible" in output + errors:
+    foreign = re.search(r"Table `(%s)' is incompatible" % "|".join(_firewall.TABLES), output + errors)
+    if foreign:
         raise HostProblem(
-            "the kernel's IPv%d filter table holds rules of nftables that iptables can't read; move them to a table "
-            "of their own" % family
+            "the kernel's IPv%d table %s holds rules of nftables that iptables can't read; move them to a table of "
+            "their own" % (family, foreign[1])
         )
     return output
 

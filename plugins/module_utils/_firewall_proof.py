@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_kernel
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
 
@@ -14,23 +14,37 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings
 SHOWN = 3
 
 
+# The ways of a packet: what it is called, and the table and chain in which it is judged. To containers each of two
+# chains must close the ports by itself: the first is always passed, the second is where Docker's users look.
+WAYS = (
+    ("to the host", "filter", "INPUT"),
+    ("to containers", "mangle", "FORWARD"),
+    ("to containers, by DOCKER-USER", "filter", "DOCKER-USER"),
+)
+
+
 def prove(policy, family, text):
     """Return the findings on one family; text is the output of iptables-save."""
-    ruleset = evaluator.parse(text)
-    order = _firewall.jump_differences(_firewall.parse_save(text))
+    rulesets = {table: evaluator.parse(text, table) for table in _firewall.TABLES}
     ports = ", ".join(_firewall.port_words(policy.ports))
     closed = "connections to %s from sources that are not named are dropped" % ports
     name = "IPv%d " % family
+    findings = [
+        _finding("RH-NET-03", name + way, closed, open_doors(policy, family, rulesets[table], chain))
+        for way, table, chain in WAYS
+    ]
+    order = _firewall_kernel.jump_differences(_firewall_kernel.parse_save(text))
+    shut_out = [
+        "%s: %s" % (way, problem)
+        for way, table, chain in WAYS
+        for problem in closed_doors(policy, family, rulesets[table], chain)
+    ]
     return [
-        _finding("RH-NET-03", name + "to the host", closed, open_doors(policy, family, ruleset, "INPUT")),
-        _finding("RH-NET-03", name + "to containers", closed, open_doors(policy, family, ruleset, "FORWARD")),
+        *findings,
         _finding("RH-NET-03", name + "order of the rules", "the Redis chains come first", order),
         _finding(
-            "RH-NET-02",
-            name + "named sources",
-            "the rules let them in",
-            shut_out(policy, family, ruleset),
-            "Run site.yml; its firewall role puts the rules back.",
+            *("RH-NET-02", name + "named sources", "the rules let them in", shut_out),
+            remediation="Run site.yml; its firewall role puts the rules back.",
         ),
     ]
 
@@ -76,7 +90,7 @@ def outer_interfaces(policy, ruleset, hook):
         name
         for name in ruleset.interfaces()
         if name != "lo"
-        and not (hook == "FORWARD" and any(_firewall.matches_interface(one, name) for one in policy.bridges))
+        and not (hook != "INPUT" and any(_firewall.matches_interface(one, name) for one in policy.bridges))
     ]
 
 
@@ -89,19 +103,16 @@ def _let_in(ruleset, packet, hook, family, named):
     return None
 
 
-def shut_out(policy, family, ruleset):
-    """Return in words which named sources the rules may drop. Behind DOCKER-USER the packet is Docker's business."""
+def closed_doors(policy, family, ruleset, hook):
+    """Return in words which named sources the rules may drop. What comes after our chains is Docker's business."""
     found = []
     for port in policy.ports:
-        named = [network for network in policy.sources[port] if network.version == family]
-        host, container = (
-            evaluator.specialise(ruleset, packets(policy, port, hook, evaluator.ELSEWHERE, "NEW")[0], hook)
-            for hook in ("INPUT", "FORWARD")
-        )
-        for network in named:
-            source = network[0]
-            if evaluator.verdicts(ruleset, host, "INPUT", source) != {evaluator.ACCEPT}:
-                found.append("port %d of the host is closed to %s" % (port, network))
-            if "DOCKER-USER" in container and evaluator.DROP in evaluator.outcomes(container, "DOCKER-USER", source):
-                found.append("port %d of containers is closed to %s" % (port, network))
+        packet = packets(policy, port, hook, evaluator.ELSEWHERE, "NEW")[0]
+        chains = evaluator.specialise(ruleset, packet, hook)
+        for network in policy.sources[port]:
+            if network.version != family:
+                continue
+            verdicts = evaluator.verdicts(ruleset, chains, hook, network[0])
+            if evaluator.DROP in verdicts:
+                found.append("%d is closed to %s" % (port, network))
     return found

@@ -31,7 +31,7 @@ options:
       - A name with several addresses is probed at all of them, and the most exposed one counts.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       host:
         description:
@@ -55,6 +55,24 @@ options:
         description:
           - What the finding calls the target, such as V(cluster bus of db2). Without one it is the port.
         type: str
+  addresses:
+    description:
+      - Addresses or names of hosts, each of which is tried at each of O(ports), as O(expect) says.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description:
+      - TCP ports that are tried at O(addresses).
+    type: list
+    elements: int
+    default: []
+  expect:
+    description:
+      - What is expected at O(addresses), as in O(targets[].expect).
+    type: str
+    choices: [closed, reachable, any]
+    default: closed
   timeout:
     description:
       - Seconds for a connection and the answer to C(PING). A filtered port takes this long.
@@ -197,7 +215,10 @@ def main():
     )
     module = AnsibleModule(
         argument_spec=dict(
-            targets=dict(type="list", elements="dict", required=True, options=target),
+            targets=dict(type="list", elements="dict", default=[], options=target),
+            addresses=dict(type="list", elements="str", default=[]),
+            ports=dict(type="list", elements="int", default=[]),
+            expect=dict(type="str", choices=["closed", "reachable", "any"], default="closed"),
             timeout=dict(type="float", default=2.0),
             parallel=dict(type="int", default=64),
             attempts=dict(type="int", default=1),
@@ -208,7 +229,14 @@ def main():
     if not 0 < timeout <= 60 or not 1 <= parallel <= 1000 or not 1 <= attempts <= 1000:
         module.fail_json(msg="timeout must be above 0 and at most 60, parallel and attempts between 1 and 1000.")
     try:
-        targets = _ports.check_targets(module.params["targets"])
+        targets = _ports.check_targets(
+            module.params["targets"]
+            + [
+                dict(host=host, port=port, expect=module.params["expect"], label=None)
+                for host in module.params["addresses"]
+                for port in module.params["ports"]
+            ]
+        )
     except ValueError as error:
         module.fail_json(msg=str(error))
     looks = _ports.probe_all(targets, timeout, parallel, attempts)

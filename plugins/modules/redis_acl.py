@@ -108,7 +108,7 @@ EXAMPLES = r"""
         allow_scripting: true
       - name: cache
         passwords: ["{{ cache_password }}"]
-        commands: ["+@read", "+@write", "-@dangerous"]
+        commands: ["+@read", "+@write", "-@dangerous", "-@scripting"]
         keys: ["cache:*"]
     aclfile: /etc/redis/users.acl
     aclfile_owner: root

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_command_verify
-short_description:
+short_description: Prove that disabled and renamed commands are gone from a running Redis or Valkey
+version_added: 0.1.0
+description:
   - Asks a running server which commands answer, and under which names, and compares that with what is declared.
   - Runs nothing but C(COMMAND INFO), C(COMMAND LIST) and C(ACL CAT), and C(ACL DRYRUN) where C(COMMAND) is disabled.
     A name that these call absent is then called as well, so that the server itself says C(unknown command).

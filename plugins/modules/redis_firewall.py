@@ -13,15 +13,17 @@ author:
   - Celebrum Redis Hardening contributors (@celebrum)
 description:
   - Compares the kernel's iptables rules, for IPv4 and IPv6, with a policy and applies the difference. The rules are in
-    chains of their own, C(REDIS-PORTS), which is the first rule of C(INPUT), and C(REDIS-PORTS-DOCKER), which is the
-    first rule of C(DOCKER-USER). No other chain's content and no default policy is touched, so nothing but the guarded
-    ports can be cut off.
-  - C(DOCKER-USER), and the jump from C(FORWARD) to it, are made where they are missing, so that a Docker that is
-    installed or started later publishes no guarded port.
-  - New rules are first loaded in a network namespace of their own, then in one step per family in the host's. A source
-    that is no longer named loses its open connections too. Loopback is always open.
+    chains of their own, C(REDIS-PORTS), the first rule of C(INPUT), and C(REDIS-PORTS-DOCKER), the first rule of
+    C(DOCKER-USER) and, in the table C(mangle), of C(FORWARD). No other chain's content and no default policy is
+    touched, so nothing but the guarded ports can be cut off.
+  - The rules for containers need no Docker, so that one that is installed or started later publishes no guarded port.
+    C(DOCKER-USER) is made where it is missing. The second place, in C(mangle), is there because Docker takes
+    C(DOCKER-USER) away for a moment whenever it makes a network.
+  - New rules are first loaded in a network namespace of their own, then in the host's, in one step for each family and
+    table. A source that is no longer named loses its open connections too. Loopback is always open.
   - C(redis-ports-block.service) loads the rules when the host starts, before its network, and when Docker restarts.
-    C(redis-ports-block check) fails unless the kernel has the rules; a server's unit can run it before it starts.
+    C(redis-ports-block check) fails unless the kernel has the rules; C(redis-ports-block guard), which first puts them
+    back in front where others got in front, is for a server's unit to run before it starts.
 attributes:
   check_mode:
     support: full
@@ -108,7 +110,7 @@ differences:
   returned: success
   type: list
   elements: str
-  sample: ["IPv4: the chain REDIS-PORTS is missing", "/etc/redis-ports-block/rules.v4 is missing"]
+  sample: ["IPv4: the chain REDIS-PORTS of filter is missing", "/etc/redis-ports-block/rules.v4 is missing"]
 guarded_ports:
   description: The ports that the rules guard.
   returned: success
@@ -131,6 +133,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall,
     _firewall_files,
     _firewall_host,
+    _firewall_kernel,
 )
 
 
@@ -153,7 +156,7 @@ def refuse_dangers(module, policy, kernels):
     for family, kernel in kernels.items():
         # Where our file is, the chain is ours, whatever has been done to it since.
         owned = os.path.exists("%s/rules.v%d" % (_firewall_files.FOLDER, family))
-        foreign = None if owned else _firewall.foreign_chain(kernel)
+        foreign = None if owned else _firewall_kernel.foreign_chain(kernel)
         if foreign:
             module.fail_json(
                 msg="IPv%d: %s, which this module did not make. Remove or rename it, then run again" % (family, foreign)
@@ -215,8 +218,8 @@ def diffs(kernels, rendered, wanted, outdated):
         dict(
             before_header="IPv%d rules in the kernel" % family,
             after_header="IPv%d rules of the policy" % family,
-            before=_firewall.listing(kernel),
-            after=_firewall.wanted_listing(rendered[family]),
+            before=_firewall_kernel.listing(kernel),
+            after=_firewall_kernel.wanted_listing(rendered[family]),
         )
         for family, kernel in kernels.items()
     ]
@@ -258,7 +261,7 @@ def main():
     missing = None in saves.values()
     if missing:
         result["missing_packages"] = ["iptables"]
-    kernels = {family: _firewall.parse_save(text or "") for family, text in saves.items()}
+    kernels = {family: _firewall_kernel.parse_save(text or "") for family, text in saves.items()}
     refuse_dangers(module, policy, kernels)
     if not os.path.isdir(_firewall_host.SYSTEMD_RUNS):
         module.fail_json(msg="systemd does not run this host, so nothing would load the rules when it starts")
@@ -268,7 +271,7 @@ def main():
     kernel_differences = [
         "IPv%d: %s" % (family, text)
         for family, kernel in kernels.items()
-        for text in _firewall.differences(kernel, rendered[family])
+        for text in _firewall_kernel.differences(kernel, rendered[family])
     ]
     outdated = {}
     for path, (text, mode) in wanted.items():

@@ -72,8 +72,9 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - For IPv4 and IPv6, one finding each on connections to the host, on connections to containers, and on the place of
-      the rules in front of all others (C(RH-NET-03)), and one on the named sources (C(RH-NET-02)).
+    - For IPv4 and IPv6, one finding each on connections to the host, on connections to containers, on the same through
+      C(DOCKER-USER), and on the place of the rules in front of all others (C(RH-NET-03)), and one on the named sources
+      (C(RH-NET-02)).
     - One finding (C(RH-NET-03)) on the unit that loads the rules when the host starts.
   returned: success
   type: list
@@ -92,7 +93,7 @@ summary:
   description: How many findings have each status.
   returned: success
   type: dict
-  sample: {pass: 8, fail: 1, waived: 0, skipped: 0, error: 0}
+  sample: {pass: 10, fail: 1, waived: 0, skipped: 0, error: 0}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -1,3 +1,7 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """A host, a client and a container in network namespaces, for real packets through real rules.
 
 The host's namespace has its own view of /etc, /run, /usr/sbin and /usr/local/sbin, and a stand-in for systemctl, so
@@ -29,6 +33,18 @@ LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 PUBLISHED = {6380: 8080, 6390: 6379}
 HOST_PORTS = (22, 6379, 7000, 7001, 7002)
 CONTAINER_PORTS = (6379, 8080)
+# The policy that most tests apply, and what it puts on the host.
+SOURCES = [NAMED[4], NAMED[6] + "/128"]
+PORTS = [
+    {"port": 6379, "sources": SOURCES},
+    {"port": 6380, "sources": SOURCES, "purpose": "tls"},
+    {"port": 7000, "sources": ["10.66.1.0/24"]},
+    {"port": 7001},
+]
+POLICY = {"ports": PORTS, "reserved_ports": [6379, 6380, 7002]}
+SCRIPT = "/usr/local/sbin/redis-ports-block"
+FILES = ["/etc/redis-ports-block/rules.v4", "/etc/redis-ports-block/rules.v6", SCRIPT]
+UNIT = "/etc/systemd/system/redis-ports-block.service"
 
 SYSTEMCTL = """#!/bin/sh
 echo "$@" >> /run/systemctl.log
@@ -130,13 +146,15 @@ class Lab:
         run("ip", "-n", peer, "-6", "route", "add", "default", "via", f"fd66:{network}::1")
 
     def docker_rules(self, tables, family):
-        """What Docker does for `-p 6380:8080 -p 6390:6379`, without its own wall against direct routes."""
+        """What Docker 20.10 does for `-p 6380:8080 -p 6390:6379`: DOCKER-USER is there for IPv4 only."""
         for published, own in PUBLISHED.items():
             target = f"[{CONTAINER[6]}]:{own}" if family == 6 else f"{CONTAINER[4]}:{own}"
             self.sh(
                 f"{tables} -w -t nat -A PREROUTING ! -i br-test -p tcp -d {HOST[family]} --dport {published} "
                 f"-j DNAT --to-destination {target}"
             )
+        if family == 4:
+            self.sh("iptables -N DOCKER-USER; iptables -A DOCKER-USER -j RETURN; iptables -I FORWARD -j DOCKER-USER")
 
     def enter(self):
         return ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "--wd=" + os.getcwd(), "--"]
@@ -146,9 +164,14 @@ class Lab:
         return run(*self.enter(), "sh", "-ec", script, check=check)
 
     def rules(self):
-        """Return all rules of the host's filter tables."""
-        lines = self.sh("iptables-save -t filter; ip6tables-save -t filter").stdout.splitlines()
+        """Return all rules of the host's tables that ours are in."""
+        save = "for t in iptables-save ip6tables-save; do $t -t filter; $t -t mangle; done"
+        lines = self.sh(save).stdout.splitlines()
         return [line for line in lines if not line.startswith("#")]
+
+    def own_rules(self):
+        """Return the chains and jumps that are ours."""
+        return [line for line in self.rules() if "REDIS-PORTS" in line or line.startswith("*")]
 
     def module(self, name, args, check=False, diff=False):
         """Run a module on the host as Ansible does and return its result."""
@@ -164,6 +187,16 @@ class Lab:
             return json.loads(done.stdout)
         except ValueError:
             raise AssertionError(f"{name} printed no result:\n{done.stdout}\n{done.stderr}") from None
+
+    def apply(self, policy=POLICY, **options):
+        """Make the host so; return the result, which is a success."""
+        result = self.module("redis_firewall", policy, **options)
+        assert not result.get("failed"), result
+        return result
+
+    def script(self, verb):
+        """Return the exit status of the script on the host."""
+        return self.sh(f"{SCRIPT} {verb}", check=False).returncode
 
     def within(self, part, work):
         """Do something in a thread that lives in a part's network. Sockets made there stay there."""

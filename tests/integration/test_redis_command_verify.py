@@ -193,6 +193,29 @@ def test_every_way_to_be_wrong(server, run_module):
         assert name in doors["EVAL"]["actual"]
 
 
+def test_a_name_given_to_another_command(server, run_module):
+    server.start('rename-command KEYS ""\nrename-command MONITOR keys')
+    declared = {"KEYS": "", "MONITOR": "keys"}
+    assert verify(run_module, server, declared)["commands"] == {"KEYS": "removed", "MONITOR": "renamed"}
+    assert verify(run_module, server, {"KEYS": ""})["commands"] == {"KEYS": "present"}
+
+
+def test_each_absent_name_is_called_once(server, run_module):
+    """The server itself says that they are unknown, at the price that the documentation names."""
+    server.start(lines_of(HARDENED))
+    client = server.client()
+    client.execute_command("config_7f", "RESETSTAT")
+    verify(run_module, server, HARDENED)
+    errors = client.execute_command("INFO", "errorstats").decode().splitlines()[1:]
+    assert errors == ["errorstat_ERR:count=%d" % len(HARDENED)]
+
+
+def test_a_server_that_lets_everybody_in_is_judged_too(server, run_module):
+    server.start()
+    result = verify(run_module, server, {"KEYS": ""}, login_user="admin", login_password="not yet known there")
+    assert result["commands"] == {"KEYS": "present"}
+
+
 def test_debug_and_module_locked_are_not_removed(server, run_module):
     server.start("enable-debug-command no\nenable-module-command no")
     assert verify(run_module, server, {"DEBUG": "", "MODULE": ""})["commands"] == {
@@ -245,7 +268,13 @@ def test_hundreds_of_names_take_less_than_a_second(server, run_module):
     declared = {**{name: "%s_NEW" % name for name in names[:200]}, **dict.fromkeys(names[200:], "")}
     declared = {name: new for name, new in declared.items() if name.isascii()}
     assert len(declared) >= 230
-    started = time.monotonic()
-    result = verify(run_module, server, declared)
-    assert time.monotonic() - started < 1
+
+    def timed(renamed):
+        started = time.monotonic()
+        result = verify(run_module, server, renamed)
+        return result, time.monotonic() - started
+
+    _one, start_of_python = timed({"KEYS": ""})
+    result, seconds = timed(declared)
+    assert seconds - start_of_python < 1
     assert set(result["commands"].values()) == {"present"}

@@ -1,0 +1,227 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""redis_config and the data: what it does is never followed by a restart that loses a key or fails."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
+from test_redis_config import arguments, declared, everything, get
+
+WRITES = """
+    APPEND a 1; SETEX s 100 v; GETEX s PERSIST; EXPIRE a 100; INCRBYFLOAT f 1.5; HINCRBYFLOAT h x 1.5; PSETEX short 1 v;
+    RPUSHX none v; LPUSHX none v; GEOADD g 1 1 m; GEORADIUS g 1 1 10 km STORE gs; SPOP none; SUNIONSTORE set1 none;
+    SINTERSTORE set2 none; PFADD p 1; XAUTOCLAIM none g c 0 0; GETDEL f; MULTI; APPEND a 2; APPEND b 2; EXEC;
+    BITOP NOT n a; SORT none STORE sorted; ZUNIONSTORE z 1 g; BZPOPMIN z 1; ZMPOP 1 gs MIN; COPY a c; RENAME c d; 
+    MOVE d 1; SWAPDB 0 0; EVAL return(redis.call('APPEND','e','1')) 0; APPEND l 1; EXPIREAT l 1; BLMPOP 1 1 none LEFT
+"""
+
+
+def fill(server):
+    client = server.client()
+    client.execute_command("SET", "key", "value")
+    return client
+
+
+def kept(server):
+    return server.client().execute_command("GET", "key") == b"value"
+
+
+def does_not_start(server, reason):
+    # It listens before it loads its data, so restart() may or may not see it end.
+    with contextlib.suppress(RuntimeError):
+        server.restart()
+    server.process.wait(timeout=5)
+    assert reason in (server.folder / "server.log").read_text().lower()
+
+
+def refused(server, run_module, args, part):
+    """Run in check mode and for real: both fail with this text, and nothing is changed."""
+    client = server.client()
+    before, content = everything(client), server.config.read_bytes()
+    for check in (True, False):
+        result = run_module("redis_config", args, check=check)
+        assert result.get("failed"), result
+        assert part in result["msg"]
+        assert not result["changed"]
+    assert everything(client) == before
+    assert server.config.read_bytes() == content
+
+
+def test_turning_the_append_only_file_on_keeps_the_keys_over_a_restart(server, run_module):
+    server.start()
+    fill(server)
+    args = arguments(server, declared(server, appendonly=True, databases=4))
+    assert run_module("redis_config", args)["restart_required"]
+    # At once: a server that still writes its first append-only file would not stop.
+    server.restart()
+    assert kept(server)
+
+
+def test_in_the_file_only_it_would_have_lost_them(server, run_module):
+    """What the rules for a server that does not run are for."""
+    server.start("save 3600 1\n")
+    fill(server)
+    server.stop()
+    args = arguments(server, declared(server, appendonly=True, save=["3600 1"]), live="auto")
+    content = server.config.read_bytes()
+    for check in (True, False):
+        result = run_module("redis_config", args, check=check)
+        assert "come up without them" in result["msg"] or "holds data" in result["msg"]
+    assert server.config.read_bytes() == content
+    server.config.write_text(server.config.read_text() + "appendonly yes\n")
+    server.restart()
+    assert not kept(server)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"dir": "/elsewhere"}, "a restart would look under /elsewhere"),
+        ({"dir": None}, "dir is not declared"),
+        ({"dbfilename": "other.rdb"}, "Set dbfilename: dump.rdb"),
+        ({"appendonly": True, "appendfilename": "other.aof"}, "Set appendfilename: appendonly.aof"),
+        ({"appendonly": True, "appenddirname": "other"}, "Set appenddirname: appendonlydir"),
+        ({"databases": 2}, "Database 3 holds keys"),
+    ],
+)
+def test_what_a_restart_would_not_find_is_refused(server, run_module, change, part):
+    server.start("save 3600 1\n")
+    client = fill(server)
+    client.execute_command("SELECT", "3")
+    client.execute_command("SET", "other", "value")
+    settings = {name: value for name, value in declared(server, **change).items() if value is not None}
+    refused(server, run_module, arguments(server, settings), part)
+
+
+def test_an_append_only_file_that_is_not_declared_is_refused(server, run_module):
+    server.start("appendonly yes\n")
+    fill(server)
+    refused(server, run_module, arguments(server, declared(server)), "appendonly is not declared")
+
+
+def test_an_empty_server_may_move(server, run_module):
+    server.start()
+    other = server.folder / "other"
+    other.mkdir()
+    result = run_module("redis_config", arguments(server, declared(server, dir=str(other))))
+    assert result["restart_directives"] == ["dir"]
+    server.restart()
+    assert get(server.client(), "dir") == str(other)
+
+
+def test_turning_the_append_only_file_off_keeps_the_keys(server, run_module):
+    server.start("appendonly yes\n")
+    fill(server)
+    args = arguments(server, declared(server, appendonly=False, save=["3600 1"], databases=4))
+    run_module("redis_config", args)
+    server.restart()
+    assert kept(server)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "command"),
+    [
+        ({}, {"FLUSHDB": ""}, "FLUSHDB"),
+        ({}, {"FLUSHDB": "F1"}, "FLUSHDB"),
+        ({"FLUSHDB": "F1"}, {}, "F1"),
+        ({"FLUSHDB": "F1"}, {"FLUSHDB": ""}, "F1"),
+        ({"FLUSHDB": "F1"}, {"FLUSHDB": "F2"}, "F1"),
+    ],
+)
+def test_a_rename_does_not_make_the_append_only_file_unreadable(server, run_module, before, after, command):
+    lines = "".join("rename-command %s %s\n" % pair for pair in before.items())
+    server.start("appendonly yes\n" + lines)
+    client = server.client()
+    client.execute_command("SET", "gone", "value")
+    client.execute_command(command)
+    fill(server)
+    aof = next(server.folder.glob("appendonlydir/*.incr.aof"))
+    assert command.encode() in aof.read_bytes()
+
+    args = arguments(server, declared(server, appendonly=True), renamed_commands=after)
+    predicted = run_module("redis_config", args, check=True)
+    assert predicted["aof_rewritten"] and command.encode() in aof.read_bytes()
+    done = run_module("redis_config", args)
+    assert done["aof_rewritten"] and done["restart_directives"] == ["rename-command FLUSHDB"]
+    server.restart()
+    assert kept(server)
+    last = run_module("redis_config", args)
+    assert not last["aof_rewritten"] and not last["changed"] and not last["restart_required"]
+
+
+def test_without_the_rewrite_it_would_have_been_unreadable(server, run_module):
+    server.start("appendonly yes\n")
+    server.client().execute_command("FLUSHDB")
+    server.config.write_text(server.config.read_text() + 'rename-command FLUSHDB ""\n')
+    does_not_start(server, "unknown command 'flushdb'")
+
+
+def test_renames_of_commands_that_write_nothing_disturb_nobody(server, run_module):
+    server.start("appendonly yes\n")
+    fill(server)
+    args = arguments(server, declared(server, appendonly=True), renamed_commands={"CONFIG": "C1", "KEYS": ""})
+    result = run_module("redis_config", args)
+    assert result["restart_required"] and not result["aof_rewritten"]
+    server.restart()
+    assert kept(server)
+
+
+def test_a_rewrite_that_is_not_possible_is_refused(server, run_module):
+    server.start('appendonly yes\nrename-command BGREWRITEAOF ""\n')
+    fill(server)
+    renamed = {"BGREWRITEAOF": "", "FLUSHALL": ""}
+    args = arguments(server, declared(server, appendonly=True), renamed_commands=renamed)
+    refused(server, run_module, args, "BGREWRITEAOF, which would mend that, is disabled")
+
+
+def test_a_stopped_servers_append_only_file_is_looked_into(server, run_module):
+    server.start("appendonly yes\n")
+    server.client().execute_command("FLUSHDB")
+    fill(server)
+    server.stop()
+    args = arguments(server, declared(server, appendonly=True), renamed_commands={"FLUSHDB": ""}, live="auto")
+    content = server.config.read_bytes()
+    assert "holds FLUSHDB" in run_module("redis_config", args)["msg"]
+    assert server.config.read_bytes() == content
+    args["renamed_commands"] = {"FLUSHALL": ""}
+    result = run_module("redis_config", args)
+    assert result["file_changed"] and not result["restart_required"]
+    server.restart()
+    assert kept(server)
+
+
+def test_what_the_server_writes_by_itself_is_known(server, run_module):
+    """Commands in the append-only file that no client has sent must be on the list of those that keep their names."""
+    server.start("appendonly yes\n")
+    client = server.client()
+    sent = {"APPEND"}
+    for line in WRITES.split(";"):
+        name, *words = line.split()
+        sent.add(name)
+        try:
+            client.execute_command(name, *words)
+        except Exception as error:
+            assert "NOGROUP" in str(error) or "no such key" in str(error).lower(), line
+    for _attempt in range(20):
+        client.execute_command("GET", "short")
+    client.execute_command("CONFIG", "SET", "appendfsync", "always")
+    content = b"".join(path.read_bytes() for path in server.folder.glob("appendonlydir/*.incr.aof"))
+    written = {name.decode().upper() for name in re.findall(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n", content)}
+    own = written - (sent - {"MULTI", "EXEC"})
+    assert {"SELECT", "MULTI", "EXEC", "SET", "DEL", "PEXPIREAT"} <= own
+    assert own <= hazards.WRITTEN_BY_THE_SERVER
+
+
+def test_renaming_what_the_server_writes_is_refused_because_it_would_not_start_again(server, run_module):
+    server.start()
+    args = arguments(server, declared(server), renamed_commands={"select": "S1"})
+    refused(server, run_module, args, "SELECT can't be renamed")
+    server.start("appendonly yes\nrename-command SELECT S1\n")
+    fill(server)
+    does_not_start(server, "unknown command 'select'")
