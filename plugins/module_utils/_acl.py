@@ -117,7 +117,7 @@ class _Rights:
             self.channels = set()
         elif word[0] == "&":
             self.channels.add(word[1:])
-        else:
+        elif lower != "alldbs":  # what new users have, in Valkey 9.1 and later
             return False
         return True
 

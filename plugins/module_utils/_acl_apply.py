@@ -37,7 +37,7 @@ class ApplyFailed(Exception):
 
 @dataclass
 class Plan:
-    """What has to happen to a server's users. drift: {name: what differs}, also for users that are missing."""
+    """What has to happen to a server's users. change: the wanted Users; remove, unmanaged: names."""
 
     change: list = field(default_factory=list)
     remove: list = field(default_factory=list)
@@ -115,7 +115,7 @@ def login_after(params, entries, wanted, server=None, purge=True, take_over=Fals
 
 def _needed(server):
     # In Redis 6 subcommands have no rights of their own.
-    fine = [name for name in ("acl|whoami", "acl|list", "acl|cat", "acl|setuser", "acl|deluser")]
+    fine = ["acl|whoami", "acl|list", "acl|cat", "acl|setuser", "acl|deluser"]
     return [*(fine if "acl|list" in server.table.names else ["acl"]), "ping"]
 
 

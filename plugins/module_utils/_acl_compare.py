@@ -27,11 +27,7 @@ class CommandTable:
             if subcommand:
                 subcommands.setdefault(command, set()).add(name)
         self._targets = {name: frozenset({name} | subcommands.get(name, set())) for name in self.names}
-        # The server gives a category's command together with all its subcommands, whatever categories those are in.
-        self._categories = {
-            "@" + category: frozenset().union(*(self._targets[name] for name in members))
-            for category, members in categories.items()
-        }
+        self._categories = {"@" + category: frozenset(members) for category, members in categories.items()}
         self.effect = functools.lru_cache(maxsize=None)(self._effect)
 
     def _effect(self, rules):

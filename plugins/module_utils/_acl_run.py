@@ -87,7 +87,8 @@ class Run:
         if params["live"] != "never":
             require_library(self.module)
             self.look_at_server()
-        if self.server is None and (params["login_user"] or params["login_password"]):
+        passwords = ("login_password", "login_password_file", "login_password_env")
+        if self.server is None and any(params[name] for name in passwords):
             self.login = login_after(params, params["users"], self.wanted, take_over=params["take_over"])
         if self.file is not None:
             self.look_at_file()

@@ -137,6 +137,11 @@ def _shown_line(line, hidden):
     return "%s %s" % (words[0], values.fingerprint(" ".join(words[1:])))
 
 
+def hidden_names(secret_settings):
+    """Return all names of the settings that were declared as secrets."""
+    return {spelling for name in secret_settings or {} for spelling in values.spellings(str(name))}
+
+
 def shown_value(directive, text, secret_names=()):
     """Return a value for a result or a diff: a secret as its fingerprint."""
     if values.is_secret(directive) or directive in secret_names:

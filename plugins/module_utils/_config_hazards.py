@@ -79,6 +79,23 @@ def live_hazards(keys, now, wanted, whole_file, can_set=True):
     return problems
 
 
+def memory_hazards(keys, used, now, wanted):
+    """Return why a bound on memory would cost keys, or stop clients from writing, at once.
+
+    used: bytes in use. now: {directive: text} in force. A server that evicts keys already is a cache, and may.
+    """
+    evicts = now["maxmemory"] != "0" and now["maxmemory-policy"] != "noeviction"
+    after = {name: values.set_value(wanted.get(name, [now[name]])) for name in ("maxmemory", "maxmemory-policy")}
+    bound = values.meaning("maxmemory", [after["maxmemory"]])
+    if evicts or not keys or not 0 < bound < used:
+        return []
+    effect = "it would refuse writes" if after["maxmemory-policy"].lower() == "noeviction" else "it would delete keys"
+    return [
+        "The server uses %d bytes of memory, and with maxmemory %s and maxmemory-policy %s %s at once: set maxmemory "
+        "above that, or make room first." % (used, after["maxmemory"], after["maxmemory-policy"], effect)
+    ]
+
+
 def offline_hazards(old, wanted, names_going):
     """Return the same for a server that does not run, from its files.
 

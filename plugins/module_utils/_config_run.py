@@ -134,6 +134,8 @@ class Run:
         now["appendonly"] = "yes" if live.info.get("aof_enabled") == "1" else "no"
         _refuse(hazards.live_hazards(live.keys, now, self.wanted, whole_file, can_set))
         if can_set:
+            memory = {name: live.value(name) for name in ("maxmemory", "maxmemory-policy")}
+            _refuse(hazards.memory_hazards(live.keys, int(live.info.get("used_memory", 0)), memory, self.wanted))
             differing = live_config.differences(live, self.wanted)
             free = live_config.settable(live, differing)
             self.live_changes = {name: differing[name] for name in free}
@@ -198,7 +200,7 @@ class Run:
             self.attributes_changed = files.settle(self.module, self.params["path"], self.attributes)
 
     def secret_names(self):
-        return {str(name).lower() for name in self.params["secret_settings"] or {}}
+        return config.hidden_names(self.params["secret_settings"])
 
     def shown_changes(self):
         """Return {directive: {before, after}} of what changes in the running server."""

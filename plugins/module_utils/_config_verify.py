@@ -30,6 +30,7 @@ class Verify:
 
     def __init__(self, live, wanted, instance, ends=None, pid=None, secret_names=()):
         self.wanted = {values.canonical(name): words for name, words in wanted.items()}
+        self.called = {values.canonical(name): name for name in wanted}
         self.live, self.instance, self.ends, self.pid, self.secret_names = live, instance, ends, pid, secret_names
         self.unreadable = live.values is None
         found = live.values
@@ -62,15 +63,17 @@ class Verify:
         return None
 
     def _says(self, name):
+        called = self.called.get(name, name)
         if name not in self.now:
-            return "%s unknown to this server" % name
-        return "%s %s" % (name, shown_value(name, self.now[name], self.secret_names) or '""')
+            return "%s unknown to this server" % called
+        return "%s %s" % (called, shown_value(name, self.now[name], self.secret_names) or '""')
 
     def _is(self, name):
         return name in self.now and values.same(name, self.wanted[name], self.now[name])
 
     def _declared(self, name):
-        return "%s %s" % (name, shown_value(name, values.set_value(self.wanted[name]), self.secret_names) or '""')
+        shown = shown_value(name, values.set_value(self.wanted[name]), self.secret_names)
+        return "%s %s" % (self.called[name], shown or '""')
 
     def listening(self):
         control = "RH-NET-04"
@@ -160,7 +163,10 @@ class Verify:
         wrong = [name for name in names if not self._is(name)]
         if not wrong:
             return [self._verdict(control, True, "%d declared settings" % len(names), "all as declared")]
-        return [self._verdict(control, False, self._declared(name), self._says(name), subject=name) for name in wrong]
+        return [
+            self._verdict(control, False, self._declared(name), self._says(name), subject=self.called[name])
+            for name in wrong
+        ]
 
     def locks(self):
         """Return a finding for each lock; before 7.0 there are none, and only disabled commands help."""

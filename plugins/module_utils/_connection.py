@@ -14,6 +14,7 @@ from ansible.module_utils.basic import missing_required_lib
 
 MINIMUM_REDIS_PY = (4, 3)
 REDIS_PY_IMPORT_ERROR = None
+REDIS_PY_VERSION = (0, 0)
 try:
     import redis
     from redis.backoff import NoBackoff

@@ -96,8 +96,8 @@ def _candidate(lines, folder, acl_lines):
     kept += ["dir " + folder, "unixsocket " + os.path.join(folder, "socket"), "unixsocketperm 700"]
     if acl_lines is not None:
         acl_path = os.path.join(folder, "users.acl")
-        with open(os.open(acl_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
-            handle.write("".join(line + "\n" for line in acl_lines))
+        with open(os.open(acl_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+            handle.write("".join(line + "\n" for line in acl_lines).encode("utf-8", "surrogateescape"))
         kept.append("aclfile " + acl_path)
     return "".join(line + "\n" for line in kept)
 

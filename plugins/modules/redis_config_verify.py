@@ -92,7 +92,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused, desired
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused, desired, hidden_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_verify import READ, Verify
 
 
@@ -118,8 +118,8 @@ def main():
         module.fail_json(msg=str(problem))
     except (_connection.redis.RedisError, OSError) as error:
         module.fail_json(msg=str(_connection.explain(error, params)))
-    secret_names = {str(name).lower() for name in params["secret_settings"]}
-    verify = Verify(live, wanted, _connection.endpoint(params), ends, pid, secret_names)
+    hidden = hidden_names(params["secret_settings"])
+    verify = Verify(live, wanted, _connection.endpoint(params), ends, pid, hidden)
     module.exit_json(changed=False, findings=verify.findings(), anonymous=anonymous)
 
 

@@ -24,6 +24,8 @@ description:
   - C(redis-ports-block.service) loads the rules when the host starts, before its network, and when Docker restarts.
     C(redis-ports-block check) fails unless the kernel has the rules; C(redis-ports-block guard), which first puts them
     back in front where others got in front, is for a server's unit to run before it starts.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
     support: full
@@ -32,11 +34,11 @@ attributes:
     support: full
     details: Shows the rules, and the script and the unit where they are replaced.
   idempotent:
+    description: A second run with the same options changes nothing.
     support: full
   platform:
-    support: full
+    details: Needs systemd and iptables.
     platforms: linux
-    description: Needs systemd and iptables.
 options:
   ports:
     description:

@@ -25,6 +25,9 @@ attributes:
     support: full
   diff_mode:
     support: none
+  idempotent:
+    description: Running it again changes nothing.
+    support: full
   platform:
     platforms: linux
 options:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import socket
@@ -72,6 +73,7 @@ chmod 755 {folder}/bin/systemctl
 echo ready
 exec sleep infinity
 """
+_numbers = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -82,7 +84,7 @@ def run(*command, check=True, **options):
 class Lab:
     def __init__(self, folder):
         self.folder = folder
-        self.names = {part: f"rh{os.getpid()}-{part}" for part in ("host", "client", "container")}
+        self.names = {part: f"rh{os.getpid()}-{next(_numbers)}-{part}" for part in ("host", "client", "container")}
         self.holder = None
         self.listeners = []
 
@@ -277,10 +279,10 @@ def carries(client):
 class Hammer(threading.Thread):
     """Connects as fast as it can until it is stopped; counts attempts and successes."""
 
-    def __init__(self, lab, source, target, port, timeout):
+    def __init__(self, lab, source, target, port, timeout, pause=0.0):
         super().__init__(daemon=True)
         self.lab, self.address, self.target = lab, source, (target, port)
-        self.timeout = timeout
+        self.timeout, self.pause = timeout, pause
         self.attempts = self.successes = 0
         self.stopping = threading.Event()
 
@@ -297,6 +299,7 @@ class Hammer(threading.Thread):
                 with contextlib.suppress(OSError):
                     client.connect(self.target)
                     self.successes += 1
+            time.sleep(self.pause)
 
     def stop(self):
         self.stopping.set()

@@ -11,13 +11,13 @@ import re
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
-from test_redis_config import arguments, declared, everything, get
+from config_lab import arguments, declared, everything, get
 
 WRITES = """
     APPEND a 1; SETEX s 100 v; GETEX s PERSIST; EXPIRE a 100; INCRBYFLOAT f 1.5; HINCRBYFLOAT h x 1.5; PSETEX short 1 v;
     RPUSHX none v; LPUSHX none v; GEOADD g 1 1 m; GEORADIUS g 1 1 10 km STORE gs; SPOP none; SUNIONSTORE set1 none;
     SINTERSTORE set2 none; PFADD p 1; XAUTOCLAIM none g c 0 0; GETDEL f; MULTI; APPEND a 2; APPEND b 2; EXEC;
-    BITOP NOT n a; SORT none STORE sorted; ZUNIONSTORE z 1 g; BZPOPMIN z 1; ZMPOP 1 gs MIN; COPY a c; RENAME c d; 
+    BITOP NOT n a; SORT none STORE sorted; ZUNIONSTORE z 1 g; BZPOPMIN z 1; ZMPOP 1 gs MIN; COPY a c; RENAME c d;
     MOVE d 1; SWAPDB 0 0; EVAL return(redis.call('APPEND','e','1')) 0; APPEND l 1; EXPIREAT l 1; BLMPOP 1 1 none LEFT
 """
 
@@ -103,6 +103,19 @@ def test_an_append_only_file_that_is_not_declared_is_refused(server, run_module)
     server.start("appendonly yes\n")
     fill(server)
     refused(server, run_module, arguments(server, declared(server)), "appendonly is not declared")
+
+
+@pytest.mark.parametrize(
+    ("policy", "part"), [("allkeys-lru", "it would delete keys"), ("noeviction", "it would refuse writes")]
+)
+def test_a_bound_below_the_data_is_refused(server, run_module, policy, part):
+    server.start()
+    client = fill(server)
+    client.execute_command("SET", "large", "x" * 3_000_000)
+    settings = declared(server, maxmemory="2mb", maxmemory_policy=policy)
+    refused(server, run_module, arguments(server, settings), part)
+    assert client.execute_command("DBSIZE") == 2
+    assert run_module("redis_config", arguments(server, settings | {"maxmemory": "100mb"}))["changed"]
 
 
 def test_an_empty_server_may_move(server, run_module):

@@ -11,7 +11,7 @@ import socket
 import threading
 
 import pytest
-from test_redis_config import arguments, declared, everything, get
+from config_lab import arguments, declared, everything, get
 from test_redis_config_data import refused
 
 CANARY = "canary-0b9d41"

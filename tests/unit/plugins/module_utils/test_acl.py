@@ -140,8 +140,8 @@ def test_settled_rules_are_those_that_servers_keep(rules, kept):
 
 
 def test_rules_that_are_not_known_are_kept_and_seen():
-    one = _acl.parse_line("user app on resetchannels -@all alldbs (+get db=1)")[0]
-    assert one.other == {"alldbs", "(db=1)"}
+    one = _acl.parse_line("user app on resetchannels -@all resetdbs alldbs (+get db=1)")[0]
+    assert one.other == {"resetdbs", "(db=1)"}
     assert one != _acl.parse_line("user app on resetchannels -@all (+get)")[0]
 
 

@@ -179,3 +179,24 @@ def test_commands_that_the_server_writes_itself_are_not_renamed():
     assert "SELECT can't be renamed" in hazards.rename_hazards({"select": "", "CONFIG": ""})[0]
     assert hazards.rename_hazards({"CONFIG": "", "FLUSHALL": "x"}) == []
     assert hazards.rename_hazards(None) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "part"),
+    [
+        (("0", "noeviction"), words(maxmemory="1mb"), "refuse writes"),
+        (("0", "noeviction"), words(maxmemory="1mb", maxmemory_policy="allkeys-lru"), "delete keys"),
+        (("0", "allkeys-lru"), words(maxmemory="1mb"), "delete keys"),
+        (("1048576", "noeviction"), words(maxmemory_policy="allkeys-lru"), "delete keys"),
+        (("4194304", "allkeys-lru"), words(maxmemory="1mb"), None),
+        (("0", "noeviction"), words(maxmemory="2mb"), None),
+        (("0", "noeviction"), words(maxmemory="0"), None),
+        (("0", "noeviction"), {}, None),
+    ],
+)
+def test_a_bound_below_what_is_in_use(now, wanted, part):
+    now = dict(zip(("maxmemory", "maxmemory-policy"), now, strict=True))
+    problems = hazards.memory_hazards(KEYS, 2 << 20, now, wanted)
+    assert bool(problems) == bool(part)
+    assert all(part in problem for problem in problems)
+    assert hazards.memory_hazards({}, 2 << 20, now, wanted) == []

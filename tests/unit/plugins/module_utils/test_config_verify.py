@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired, hidden_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_verify import Verify
 
 PRESENT = {
@@ -45,7 +45,7 @@ def verify(settings=None, ends=ENDS, info=None, secrets=None, names=None, **pres
     found = {name: value for name, value in (PRESENT | changed).items() if value is not None}
     live = live_config.Live(None, names or {}, {"redis_version": "7.0.15", **(info or {})}, found, (set(), set()))
     wanted = desired(SETTINGS if settings is None else settings, secrets or {}, {})
-    return Verify(live, wanted, "here:6379", ends, None, set(secrets or {}))
+    return Verify(live, wanted, "here:6379", ends, None, hidden_names(secrets))
 
 
 def statuses(one):
@@ -149,6 +149,12 @@ def test_replicaof_is_not_judged():
 def test_secrets_are_fingerprints():
     one = verify(secrets={"requirepass": "canary-two", "tls-protocols": "canary-three"}, tls_protocols="canary-four")
     assert statuses(one)["RH-CFG-05", "requirepass"] == "fail"
+    assert "canary" not in repr(one.findings())
+
+
+def test_settings_are_called_as_they_were_declared_and_stay_secret_under_their_other_names():
+    one = verify(secrets={"slave-announce-ip": "canary"}, replica_announce_ip="canary-two")
+    assert statuses(one)["RH-CFG-05", "slave-announce-ip"] == "fail"
     assert "canary" not in repr(one.findings())
 
 

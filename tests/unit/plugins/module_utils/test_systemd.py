@@ -4,6 +4,7 @@ import os
 import socket
 from types import SimpleNamespace
 
+import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _systemd
 
 
@@ -21,14 +22,17 @@ def test_started_at():
     assert _systemd.started_at({}) == 0.0
 
 
-def test_listening_ports_of_this_process():
-    with socket.socket() as listener, socket.socket(socket.AF_INET6) as six, socket.socket() as idle:
-        for one, address in ((listener, "127.0.0.1"), (six, "::1"), (idle, "127.0.0.1")):
-            one.bind((address, 0))
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_listening_ports_of_this_process(family, address):
+    with socket.socket(family) as listener, socket.socket(family) as idle:
+        try:
+            listener.bind((address, 0))
+        except OSError:
+            pytest.skip(f"no {address} here")
+        idle.bind((address, 0))
         listener.listen()
-        six.listen()
         ports = _systemd.listening_ports(os.getpid())
-        assert {listener.getsockname()[1], six.getsockname()[1]} <= set(ports)
+        assert listener.getsockname()[1] in ports
         assert idle.getsockname()[1] not in ports
 
 
