@@ -132,13 +132,11 @@ def ask(client, renamed):
     names = live_names(client, renamed, ["INFO", "ACL"])
     if names["INFO"] is None:
         raise Refused("The server's INFO is disabled: nothing can be told about it.")
-    # errorstats is not in the default sections of every version; asked for by name it never is an error.
-    requests = [[names["INFO"]], [names["INFO"], "errorstats"]]
+    requests = [[names["INFO"]]]
     if names["ACL"]:
         requests += [[names["ACL"], "LOG"], [names["ACL"], "USERS"]]
     replies = [*_connection.pipeline(client, requests), None, None]
-    errors = replies[1] if isinstance(replies[1], bytes) else b""
-    return parse_info(replies[0] + errors if isinstance(replies[0], bytes) else replies[0]), replies[2], replies[3]
+    return parse_info(replies[0]), replies[1], replies[2]
 
 
 if __name__ == "__main__":

@@ -207,6 +207,9 @@ def test_owner_group_and_mode(server, run_module):
         state = server.config.stat()
         assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (1, 1, 0o600)
         assert not run_module("redis_config", args)["changed"]
+        # What is not declared stays when the file is replaced.
+        run_module("redis_config", arguments(server, declared(server, timeout=4)))
+        assert (server.config.stat().st_uid, server.config.stat().st_gid) == (1, 1)
     result = run_module("redis_config", args | {"owner": "nobody-here", "settings": declared(server, timeout=6)})
     assert "owner: nobody-here does not exist" in result["msg"]
     assert get(server.client(), "timeout") != "6"

@@ -190,9 +190,10 @@ def test_secrets_are_nowhere_to_be_seen(server, run_module, tmp_path):
 
 def test_the_invocation_hides_them_too(server, run_module):
     server.start()
-    secrets = {"secret_settings": {"masterauth": CANARY}, "take_over_password": CANARY, "login_password": CANARY}
-    result = run_module("redis_config", arguments(server, declared(server), take_over=True, **secrets))
-    assert result["changed"] and CANARY not in json.dumps(result)
+    secrets = {"secret_settings": {"masterauth": "canary-1"}, "take_over_password": "canary-2"}
+    args = arguments(server, declared(server), take_over=True, login_password="canary-3", **secrets)
+    result = run_module("redis_config", args)
+    assert result["changed"] and result["invocation"] and "canary" not in json.dumps(result)
 
 
 def test_check_mode_asks_without_setting_anything(server, run_module):

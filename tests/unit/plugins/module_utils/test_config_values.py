@@ -251,6 +251,7 @@ def test_lines_of_the_file(directive, value, lines):
         ("  port\t6379 \r", ["port", "6379"]),
         ("requirepass 'it\\'s'", ["requirepass", "it's"]),
         ('requirepass "a\\x41\\n\\q"', ["requirepass", "aA\nq"]),
+        ("requirepass a\u00a0\u0085b", ["requirepass", "a\u00a0\u0085b"]),
         ("", []),
     ],
 )

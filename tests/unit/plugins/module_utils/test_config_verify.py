@@ -112,6 +112,17 @@ def test_tls_and_cluster_ports_belong_to_the_declared_ones():
     assert only(verify(settings, ends=ends, tls_port="6380"), "RH-NET-04")["status"] == "fail"
 
 
+def test_a_cluster_port_of_its_own_is_expected():
+    one = verify(SETTINGS | {"cluster-port": 7777}, ends=ENDS | {("127.0.0.1", 7777)}, info={"cluster_enabled": "1"})
+    assert only(one, "RH-NET-04")["status"] == "fail"
+    ends = ENDS | {("127.0.0.1", 7777), ("::1", 7777)}
+    one = verify(SETTINGS | {"cluster-port": 7777}, ends=ends, info={"cluster_enabled": "1"})
+    assert only(one, "RH-NET-04")["status"] == "pass"
+    assert (
+        only(verify(ends=ENDS | {("127.0.0.1", 16379)}, info={"cluster_enabled": "1"}), "RH-NET-04")["status"] == "fail"
+    )
+
+
 def test_without_the_kernel_the_servers_word_has_to_do():
     assert only(verify(ends=None), "RH-NET-04")["status"] == "pass"
     entry = only(verify(ends=None, bind="*"), "RH-NET-04")

@@ -31,6 +31,10 @@ if "hang" in text.splitlines()[0]:
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(path)
 listener.listen()
+if "late" in text.splitlines()[0]:
+    time.sleep(0.3)
+    print("the ACL file is wrong")
+    sys.exit(1)
 while True:
     one, _address = listener.accept()
     one.recv(100)
@@ -161,6 +165,11 @@ def test_a_server_that_does_not_answer_is_given_up(program):
     ):
         pass
     assert gone(program.seen[2])
+
+
+def test_listening_is_not_enough(program):
+    with pytest.raises(StartFailed, match="the ACL file is wrong"), throwaway_server(program.binary, ["late"]):
+        pass
 
 
 def test_a_program_that_is_not_there_is_named():
