@@ -137,6 +137,13 @@ def _shown_line(line, hidden):
     return "%s %s" % (words[0], values.fingerprint(" ".join(words[1:])))
 
 
+def hide_misplaced_secrets(module):
+    """Keep out of the module's output what stands in settings and belongs into secret_settings."""
+    for name, value in (module.params["settings"] or {}).items():
+        if values.is_secret(str(name)) and value:
+            module.no_log_values.add(str(value))
+
+
 def hidden_names(secret_settings):
     """Return all names of the settings that were declared as secrets."""
     return {spelling for name in secret_settings or {} for spelling in values.spellings(str(name))}

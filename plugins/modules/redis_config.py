@@ -82,6 +82,8 @@ options:
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
   - ansible.builtin.files
+notes:
+  - O(unsafe_writes) has no effect. The file is always replaced in one step, and no backup copy is made.
 attributes:
   check_mode:
     description: Can run in check mode and return the same result without changing anything.
@@ -154,7 +156,9 @@ restart_directives:
   elements: str
   sample: [databases, rename-command FLUSHALL]
 aof_rewritten:
-  description: Whether the append-only file was rewritten, because it may hold command names that a restart takes away.
+  description:
+    - Whether the append-only file was rewritten, because it may hold command names that a restart takes away.
+    - This is done in every run until the restart, and is no change of the configuration.
   returned: always
   type: bool
   sample: false
@@ -167,6 +171,7 @@ took_over:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hide_misplaced_secrets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_run import (
     Refused,
     Run,
@@ -194,6 +199,7 @@ def main():
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
+    hide_misplaced_secrets(module)
     client, took_over = None, False
     if module.params["live"] != "never":
         _connection.require_library(module)

@@ -92,7 +92,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused, desired, hidden_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    Refused,
+    desired,
+    hidden_names,
+    hide_misplaced_secrets,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_verify import READ, Verify
 
 
@@ -107,6 +112,7 @@ def main():
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
+    hide_misplaced_secrets(module)
     params = module.params
     client, anonymous = _connection.connect(module, anonymous_fallback=True)
     try:

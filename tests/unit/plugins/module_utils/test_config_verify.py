@@ -112,15 +112,11 @@ def test_tls_and_cluster_ports_belong_to_the_declared_ones():
     assert only(verify(settings, ends=ends, tls_port="6380"), "RH-NET-04")["status"] == "fail"
 
 
-def test_a_cluster_port_of_its_own_is_expected():
-    one = verify(SETTINGS | {"cluster-port": 7777}, ends=ENDS | {("127.0.0.1", 7777)}, info={"cluster_enabled": "1"})
-    assert only(one, "RH-NET-04")["status"] == "fail"
-    ends = ENDS | {("127.0.0.1", 7777), ("::1", 7777)}
-    one = verify(SETTINGS | {"cluster-port": 7777}, ends=ends, info={"cluster_enabled": "1"})
-    assert only(one, "RH-NET-04")["status"] == "pass"
-    assert (
-        only(verify(ends=ENDS | {("127.0.0.1", 16379)}, info={"cluster_enabled": "1"}), "RH-NET-04")["status"] == "fail"
-    )
+@pytest.mark.parametrize(("port", "status"), [(7777, "pass"), (16379, "fail"), (None, "fail")])
+def test_a_cluster_port_of_its_own_is_expected(port, status):
+    ends = ENDS | ({("127.0.0.1", port)} if port else set())
+    one = verify(SETTINGS | {"cluster-port": 7777}, ends=ends, info={"cluster_enabled": "1"}, cluster_port="7777")
+    assert only(one, "RH-NET-04")["status"] == status
 
 
 def test_without_the_kernel_the_servers_word_has_to_do():
