@@ -54,7 +54,8 @@ def main(server):
     login = {"login_port": PORT, "login_user": "admin", "login_password": PASSWORD}
 
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen([server, "--port", str(PORT), "--save", "", "--dir", folder], stdout=subprocess.DEVNULL)
+        command = [server, "--port", str(PORT), "--save", "", "--dir", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             client = redis.Redis(port=PORT)
             while True:

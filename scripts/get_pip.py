@@ -1,4 +1,4 @@
-"""Stands in for get-pip.py, which ansible-test would download: install pip from the wheel that Python itself carries."""
+"""Stands in for get-pip.py, which ansible-test would download: install pip from the wheel that Python carries."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ ensure_venv() {
     fi
     say "Making the Python environment .venv (about a minute)"
     "$python" -m venv --clear "$VENV"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$TOP/requirements-dev.txt"
+    "$VENV/bin/python" -m pip install --disable-pip-version-check -r "$TOP/requirements-dev.txt" > "$LAB/pip.log" 2>&1 ||
+      { tail -n 20 "$LAB/pip.log" >&2; die "pip could not install requirements-dev.txt (see above)"; }
     echo "$wanted" > "$stamp"
   fi
   # Ansible finds a collection by its name below a folder ansible_collections.

@@ -125,6 +125,10 @@ missing_packages:
   type: list
   elements: str
   sample: [iptables]
+ufw_enabled:
+  description: Whether UFW is enabled on the host.
+  returned: success
+  type: bool
 """
 
 import os
@@ -136,6 +140,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall_files,
     _firewall_host,
     _firewall_kernel,
+    _ufw,
 )
 
 
@@ -260,6 +265,7 @@ def main():
         module.fail_json(msg=str(problem))
 
     result = dict(changed=False, differences=[], guarded_ports=policy.ports)
+    result["ufw_enabled"] = _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
     missing = None in saves.values()
     if missing:
         result["missing_packages"] = ["iptables"]

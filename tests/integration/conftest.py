@@ -6,6 +6,7 @@ loopback, in a temporary folder.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ import redis
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVERS = CHECKOUT / ".lab" / "servers"
 NAMES = ("redis-7.0", "redis-8.0", "valkey-8.1")
+_candidates = itertools.count(step=7)
 MODULES = "ansible_collections.celebrum.redis_hardening.plugins.modules."
 
 
@@ -99,8 +101,9 @@ class Server:
 
 
 def free_ports(count):
-    """Return ports below the range from which the kernel takes source ports."""
-    found, candidate = [], 21000 + os.getpid() % 5000
+    """Return ports below the range from which the kernel takes source ports; each test process has its own hundreds."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    found, candidate = [], 21000 + worker * 1000 + next(_candidates) % 900
     while len(found) < count:
         candidate += 1
         with socket.socket() as probe:

@@ -1,0 +1,319 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_ufw
+short_description: Keep UFW in line with the Redis firewall
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Compares UFW's rules, for IPv4 and IPv6, with the wanted ones, and adds those that are missing. SSH is allowed, and
+    seen to be, before UFW is enabled. No rule is ever deleted or changed, no default policy is set, and UFW is never
+    reloaded, because a reload lets everybody in for more than a second.
+  - UFW comes after the rules of M(celebrum.redis_hardening.redis_firewall). These let the named sources in, so a port
+    that UFW denies is open to them and to nobody else. Without these rules a denied port is closed to all.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Without UFW on the host the result is what the first run would do.
+  diff_mode:
+    support: full
+  idempotent:
+    description: A second run with the same options changes nothing.
+    support: full
+  platform:
+    details: Needs UFW when O(enabled=enabled).
+    platforms: linux
+options:
+  enabled:
+    description:
+      - V(auto) adds rules where UFW is enabled already, and otherwise does nothing.
+      - V(enabled) also enables it.
+    type: str
+    choices: [auto, enabled]
+    default: auto
+  allow:
+    description: TCP ports that all may reach.
+    type: list
+    elements: int
+    default: []
+  deny_ports:
+    description: TCP ports that UFW denies, those of Redis.
+    type: list
+    elements: int
+    default: []
+  ssh_ports:
+    description:
+      - Ports through which the host is administered, beside those that C(sshd -T) and this connection tell.
+      - Where UFW is on, a port that any rule allows, if only to some, is left as it is. Before UFW is enabled, the
+        rules must let this connection's client in, or the port is allowed to all.
+    type: list
+    elements: int
+    default: []
+  state:
+    description: V(present) is all there is so far.
+    type: str
+    choices: [present]
+    default: present
+seealso:
+  - module: celebrum.redis_hardening.redis_firewall
+"""
+
+EXAMPLES = r"""
+- name: Where UFW is in use, let it deny Redis too
+  celebrum.redis_hardening.redis_ufw:
+    deny_ports: [6379, 6380]
+
+- name: Enable UFW for a web server with SSH on port 2222
+  celebrum.redis_hardening.redis_ufw:
+    enabled: enabled
+    ssh_ports: [2222]
+    allow: [80, 443]
+    deny_ports: [6379, 6380]
+"""
+
+RETURN = r"""
+active:
+  description: Whether the kernel has UFW's rules, after the run.
+  returned: success
+  type: bool
+  sample: true
+differences:
+  description: What was (or in check mode is) not as it should be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["UFW has no rule 'deny 6379/tcp (IPv4)'", "UFW is not enabled"]
+foreign_allows:
+  description: Rules of UFW that allow one of the denied ports. They are left alone.
+  returned: when UFW is in use
+  type: list
+  elements: str
+  sample: ["allow 6379/tcp from 10.0.0.0/8 (IPv4)"]
+missing_packages:
+  description: Packages that have to be installed first. Outside check mode the module fails because of them.
+  returned: when there are any
+  type: list
+  elements: str
+  sample: [ufw]
+"""
+
+import ipaddress
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_host, _firewall_kernel, _ufw
+
+DEFAULTS = "/etc/default/ufw"
+RULES = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
+# Conflicts with Debian's ufw: installing one removes the other, with the rules that it keeps.
+RIVAL = "/usr/sbin/netfilter-persistent"
+ENGLISH = {"LC_ALL": "C"}
+
+
+def check_ports(module, ssh):
+    """End the module when the ports contradict each other, or none is known for SSH."""
+    options = module.params
+    for name in ("allow", "deny_ports", "ssh_ports"):
+        for port in options[name]:
+            if not 0 < port < 65536:
+                module.fail_json(msg="%s: %d is no port; ports are 1 to 65535" % (name, port))
+    if not ssh:
+        module.fail_json(msg="no SSH port is known, so UFW could lock you out: name it in ssh_ports")
+    for port in options["deny_ports"]:
+        if port in ssh:
+            module.fail_json(
+                msg="deny_ports: port %d is an SSH port (%s), and denying it would lock you out: take it out of "
+                "deny_ports (in the role: of firewall_ports and firewall_reserved_ports)" % (port, ssh[port])
+            )
+        if port in options["allow"]:
+            module.fail_json(
+                msg="port %d is in allow (in the role: firewall_ufw_allow) and in deny_ports: take it out of one" % port
+            )
+
+
+def operators_connection():
+    """Return (client, server, port) of the SSH connection behind this process, or None.
+
+    sudo drops SSH_CONNECTION, so the processes above this one are looked at too.
+    """
+    process = "self"
+    while process != "0":
+        try:
+            with open("/proc/%s/environ" % process, "rb") as file:
+                words = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+            with open("/proc/%s/status" % process, encoding="utf-8", errors="replace") as file:
+                process = next(line.split()[1] for line in file if line.startswith("PPid:"))
+        except OSError:
+            return None
+        found = words.get(b"SSH_CONNECTION", b"").decode("ascii", "replace").split()
+        if len(found) == 4 and found[3].isdigit():
+            client, server = (ipaddress.ip_address(found[i].partition("%")[0]) for i in (0, 2))
+            return client, server, int(found[3])
+    return None
+
+
+def read_rules(module):
+    """Return family -> rules, of the families that UFW is in charge of."""
+    both = _ufw.setting(_firewall_host.read_file(DEFAULTS) or "", "IPV6")
+    families = [family for family in _firewall_host.families() if family == 4 or both]
+    rules = {}
+    for family in families:
+        text = _firewall_host.read_file(RULES[family])
+        if text is None:
+            module.fail_json(msg="ufw is broken: %s is missing; 'dpkg-reconfigure ufw' mends it" % RULES[family])
+        try:
+            rules[family] = _ufw.parse_rules(text, family)
+        except ValueError as problem:
+            module.fail_json(msg="%s: %s" % (RULES[family], problem))
+    return rules
+
+
+def read_active(module, ufw):
+    status, output, errors = module.run_command([ufw, "status"], environ_update=ENGLISH)
+    active = _ufw.is_active(output)
+    if status != 0 or active is None:
+        module.fail_json(msg="ufw is broken: 'ufw status' says: %s" % (errors or output).strip())
+    return active
+
+
+def read_kernel(module):
+    """Return family -> the output of iptables-save."""
+    try:
+        return {family: _firewall_host.read_save(module, family) or "" for family in _firewall_host.families()}
+    except _firewall_host.HostProblem as problem:
+        module.fail_json(msg=str(problem))
+
+
+def is_loaded(kernel, rules):
+    """Return whether the kernel has as many rules of UFW's users as its files."""
+    return all(
+        _ufw.user_rules(_firewall_host.read_file(RULES[family]) or "") == _ufw.user_rules(kernel[family])
+        for family in rules
+    )
+
+
+def warn_of_allows(module, allows, kernel):
+    """Say what the rules of other people, which stay, mean."""
+    if not allows:
+        return
+    in_front = not any(_firewall_kernel.jump_differences(_firewall_kernel.parse_save(text)) for text in kernel.values())
+    module.warn(
+        "UFW allows a port that should be closed: %s. %s"
+        % (
+            "; ".join(map(str, allows)),
+            "Nobody gets in by that, because the rules of redis_firewall come first; 'ufw delete' removes it"
+            if in_front
+            else "The rules of redis_firewall are not in front of it, so it counts: run redis_firewall",
+        )
+    )
+
+
+def tell(module, ufw, words):
+    status, output, errors = module.run_command([ufw, *words], environ_update=ENGLISH)
+    if status != 0:
+        module.fail_json(msg="'ufw %s' fails: %s" % (" ".join(words), (errors or output).strip()))
+
+
+def apply(module, ufw, plan, was_active, enabling):
+    """Add the rules, those for SSH first, see them there, then enable."""
+    # commands has SSH first, and each is in the kernel and in the files when it returns.
+    for words in plan.commands:
+        tell(module, ufw, words)
+    left = make_plan(module, read_rules(module), was_active)[0]
+    if left.missing or left.problems:
+        module.fail_json(
+            msg="ufw was told, and still has no rule '%s'; it was not enabled"
+            % "; ".join(map(str, left.missing or left.problems))
+        )
+    if enabling:
+        tell(module, ufw, ["--force", "enable"])
+        if not read_active(module, ufw) or not is_loaded(read_kernel(module), read_rules(module)):
+            if not was_active:
+                tell(module, ufw, ["--force", "disable"])
+            module.fail_json(msg="UFW did not load its rules when it was enabled; it is as it was before")
+
+
+def make_plan(module, rules, active):
+    """Return the plan, and port -> how we know that SSH comes in there."""
+    connection = operators_connection()
+    ssh = _firewall_host.ssh_ports(module, module.params["ssh_ports"])
+    if connection:
+        ssh.setdefault(connection[2], "this connection")
+    options = module.params
+    unique = [sorted(set(ports)) for ports in (ssh, options["allow"], options["deny_ports"])]
+    return _ufw.plan(rules, *unique, enabling=not active, connection=connection), ssh
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            enabled=dict(type="str", choices=["auto", "enabled"], default="auto"),
+            allow=dict(type="list", elements="int", default=[]),
+            deny_ports=dict(type="list", elements="int", default=[]),
+            ssh_ports=dict(type="list", elements="int", default=[]),
+            state=dict(type="str", choices=["present"], default="present"),
+        ),
+        supports_check_mode=True,
+    )
+    wants = module.params["enabled"] == "enabled"
+    ufw = module.get_bin_path("ufw", opt_dirs=_firewall_host.SBIN)
+    is_enabled = bool(ufw) and _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
+    result = dict(changed=False, active=False, differences=[])
+    if not wants and not is_enabled:
+        module.exit_json(**result)
+
+    active = read_active(module, ufw) if ufw else False
+    rules = read_rules(module) if ufw else {family: [] for family in _firewall_host.families()}
+    kernel = read_kernel(module)
+    plan, ssh = make_plan(module, rules, active)
+    check_ports(module, ssh)
+    if not ufw and os.path.exists(RIVAL):
+        module.fail_json(msg="ufw would remove netfilter-persistent and the rules it keeps: remove it yourself first")
+    if plan.problems:
+        module.fail_json(msg="nothing was changed: %s" % "; ".join(plan.problems))
+
+    enabling = wants and not (active and is_enabled)
+    differences = [] if ufw else ["the package ufw is missing"]
+    differences += ["UFW has no rule '%s'" % rule for rule in plan.missing]
+    differences += ["UFW is not enabled"] if enabling else []
+    allows = _ufw.foreign_allows(rules, module.params["deny_ports"])
+    result.update(
+        changed=bool(differences),
+        active=active or enabling,
+        differences=differences,
+        foreign_allows=[str(rule) for rule in allows],
+    )
+    if module._diff and differences:
+        after = {family: [*rules[family], *(one for one in plan.missing if one.family == family)] for family in rules}
+        result["diff"] = dict(
+            before_header="UFW",
+            after_header="UFW",
+            before=_ufw.listing(rules, active),
+            after=_ufw.listing(after, active or enabling),
+        )
+    if not ufw:
+        result["missing_packages"] = ["ufw"]
+        if not module.check_mode:
+            result.update(changed=False, active=False)
+            module.fail_json(msg="UFW is not installed: install the package ufw, then run again", **result)
+    elif not active and not wants:
+        module.warn("UFW is enabled but not running, so it does nothing until the next start: 'ufw enable' starts it")
+    elif active and not is_loaded(kernel, rules):
+        module.warn("the kernel has other rules than UFW's files: 'ufw reload' loads them")
+
+    if differences and not module.check_mode:
+        apply(module, ufw, plan, active, enabling)
+    warn_of_allows(module, allows, kernel)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
