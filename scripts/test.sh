@@ -60,13 +60,14 @@ scenario() {
 
 run_tests() {
   local parts=("$@") since=$SECONDS name
-  [ ${#parts[@]} -gt 0 ] || parts=(lint unit integration molecule)
+  [ ${#parts[@]} -gt 0 ] || parts=(lint sanity unit integration molecule)
   PASSED=0 FAILED=0 BROKEN=()
   ensure_venv
   trap 'release_limits; release_engine' EXIT
   for name in "${parts[@]}"; do
     case $name in
       lint) part lint lint ;;
+      sanity) say "ansible-test sanity (output in .lab/sanity.log)"; part sanity sanity ;;
       unit) pytest_part unit ;;
       integration)
         ensure_engine

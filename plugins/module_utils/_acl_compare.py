@@ -55,12 +55,12 @@ class CommandTable:
 
     def allows(self, user, name):
         """Return whether the user may run this command (lower-case, 'config|set'), with whatever keys."""
-        command, bar, _argument = name.partition("|")
+        command, subcommand, _argument = name.partition("|")
         for permissions in (user.rights, *user.selectors):
             future, allowed = self.effect(permissions.commands)
             if name in allowed:
                 return True
-            if name not in self.names and (command in allowed if bar else future and "!" + name not in allowed):
+            if name not in self.names and (command in allowed if subcommand else future and "!" + name not in allowed):
                 return True
         return False
 

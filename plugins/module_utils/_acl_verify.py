@@ -155,7 +155,7 @@ def judge_denials(control, name, commands, outcomes, live, instance):
     for kind in (ERROR, SKIPPED):
         if kind in by_kind:
             return finding(
-                control, kind, expected, "; ".join(dict.fromkeys(said for _, said in by_kind[kind])), **details
+                control, kind, expected, "; ".join(dict.fromkeys(said for _command, said in by_kind[kind])), **details
             )
     return finding(control, "pass", expected, "denied", **details)
 

@@ -166,6 +166,11 @@ def _aof_files(conf):
     return [entry for entry in several if not entry.endswith(".manifest")] + [single] * os.path.isfile(single)
 
 
+def keeps_data(old):
+    """Return whether a server started with a configuration file's values {directive: text} would load any key."""
+    return holds_data(_after({name: [text] for name, text in old.items()}, {}))
+
+
 def holds_data(conf):
     """Return whether the files that a server with this configuration loads hold any key."""
     if _has_aof(conf):

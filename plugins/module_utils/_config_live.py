@@ -16,7 +16,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames 
 
 # What decides which data a restart loads; read whether declared or not.
 DATA_DIRECTIVES = ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname")
-_ALWAYS_READ = (*DATA_DIRECTIVES, "replicaof", "cluster-enabled", "maxmemory", "maxmemory-policy")
+_ALWAYS_READ = (*DATA_DIRECTIVES, "maxmemory", "maxmemory-policy")
 
 
 class Live:

@@ -108,16 +108,15 @@ class Run:
             return wanted
         kept = {name: words for name, words in wanted.items() if values.canonical(name) != "replicaof"}
         declared = next((words for name, words in wanted.items() if name not in kept), [])
-        managed = config.HEADER in (self.old_text or "")
-        first = declared and not managed
-        if self.live is not None and self.live.values is not None:
+        if self.live is not None:
+            info = self.live.info
             # A cluster's replicas have a master, too, but their file must not name it.
-            now = (self.live.value("replicaof") or "").split() if self.live.value("cluster-enabled") != "yes" else []
-            first = first and not now and not self.live.keys
-        elif managed:
-            now = config.last_values(old).get("replicaof", "").split()
+            follows = info.get("role") == "slave" and info.get("cluster_enabled") != "1"
+            now, empty = [info["master_host"], info["master_port"]] if follows else [], not self.live.keys
         else:
-            now = []
+            before = config.last_values(old)
+            now, empty = before.get("replicaof", "").split(), not hazards.keeps_data(before)
+        first = declared and not now and empty and config.HEADER not in (self.old_text or "")
         if declared and declared != now and not first:
             self.warnings.append(
                 "replicaof is declared as %s, the server follows %s: kept, because only a new server takes its master "

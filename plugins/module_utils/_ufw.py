@@ -169,6 +169,8 @@ def _ssh_families(rules, port, enabling, connection, problems):
     if not enabling and any(rule.action in LETS_IN for others in on_port.values() for rule in others):
         # UFW is on and the operator is in. Whom else it lets in is the operator's choice.
         return []
+    # Somebody has chosen who gets in. That is kept to, as long as this connection gets in.
+    limited = any(rule.action in LETS_IN and not rule.unconditional for others in on_port.values() for rule in others)
     needed = []
     for family, others in on_port.items():
         used = connection and connection[2] == port and connection[0].version == family
@@ -185,7 +187,7 @@ def _ssh_families(rules, port, enabling, connection, problems):
                     "UFW's rule '%s' would shut SSH out on port %d: delete it, or allow SSH in front of it"
                     % (first, port)
                 )
-        elif first is None and not (connection and not used and any(rule.action in LETS_IN for rule in others)):
+        elif first is None and (used or not (connection and limited)):
             needed.append(family)
     return needed
 

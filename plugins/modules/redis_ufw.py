@@ -209,7 +209,7 @@ def warn_of_allows(module, allows, kernel):
         "UFW allows a port that should be closed: %s. %s"
         % (
             "; ".join(map(str, allows)),
-            "Nobody gets in by that, because the rules of redis_firewall come first; 'ufw delete' removes it"
+            "That lets in nobody, because the rules of redis_firewall come first; 'ufw delete' removes it"
             if in_front
             else "The rules of redis_firewall are not in front of it, so it counts: run redis_firewall",
         )

@@ -268,6 +268,31 @@ def test_a_replica_keeps_the_master_that_it_follows(server, run_module):
     assert get(client, "replicaof") == "127.0.0.1 1"
 
 
+def test_a_replica_stays_one_without_config_and_while_it_is_stopped(server, run_module):
+    server.start('replicaof 127.0.0.1 1\nrename-command CONFIG ""\n')
+    args = arguments(server, declared(server), live="auto", renamed_commands={"CONFIG": ""})
+    for stop in (False, True):
+        if stop:
+            server.stop()
+        for settings in (declared(server), declared(server, replicaof="10.255.255.1 6379")):
+            server.config.write_text("replicaof 127.0.0.1 1\ndir %s\n" % server.folder)
+            run_module("redis_config", args | {"settings": settings})
+            assert "replicaof 127.0.0.1 1\n" in server.config.read_text()
+
+
+def test_a_stopped_server_with_data_does_not_become_a_replica(server, run_module):
+    server.start("save 60 1\n")
+    server.client().execute_command("SET", "key", "value")
+    server.stop()
+    args = arguments(server, declared(server, replicaof="10.255.255.1 6379"), live="auto")
+    assert "kept, because" in str(run_module("redis_config", args)["warnings"])
+    assert "replicaof" not in server.config.read_text()
+    server.config.unlink()
+    (server.folder / "dump.rdb").unlink()
+    run_module("redis_config", args)
+    assert "replicaof 10.255.255.1 6379\n" in server.config.read_text()
+
+
 def test_the_table_says_what_the_servers_say(server):
     server.start()
     client = server.client()

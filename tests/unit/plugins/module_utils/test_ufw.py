@@ -118,13 +118,14 @@ LIMITED = "allow tcp 22 0.0.0.0/0 any %s in"
 
 
 def test_ssh_that_is_allowed_to_the_operator_is_not_opened_to_the_world():
-    found = rules(LIMITED % "10.77.0.0/24", v6=["allow tcp 22 ::/0 any fd00::/8 in"])
-    assert told(found) == told(found, enabling=False) == []
+    for v6 in (["allow tcp 22 ::/0 any fd00::/8 in"], []):
+        found = rules(LIMITED % "10.77.0.0/24", v6=v6)
+        assert told(found) == told(found, enabling=False) == []
 
 
 def test_ssh_that_is_allowed_to_others_is_opened_before_enabling_but_left_alone_on_a_running_ufw():
     found = rules(LIMITED % "10.99.0.0/24", v6=[])
-    assert told(found) == ["allow 22/tcp"]
+    assert told(found) == ["allow proto tcp from any to 0.0.0.0/0 port 22"]
     assert told(found, enabling=False) == []
 
 
