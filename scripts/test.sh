@@ -1,6 +1,6 @@
 # Sourced by ./run: lint and tests.
 
-SCENARIOS=(default exposed)
+SCENARIOS=(default exposed ufw)
 
 lint() {
   say "Lint"

@@ -11,7 +11,7 @@ import os
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments, _policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments, _policy, _policy_ports
 
 ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,7 +70,8 @@ class ActionModule(ActionBase):
             if name in variables:
                 ports[name], found = self._checked(name, variables[name], {"type": "int"})
                 problems += found
-        problems += _policy.port_problems(settings, _policy.ssh_ports(ports, facts))
+        problems += _policy_ports.port_problems(settings, _policy_ports.ssh_ports(ports, facts))
+        problems += _policy_ports.firewall_problems(settings)
         problems += _policy.system_problems(facts, settings.get("redis_allow_untested_system", False))
         problems += _policy.policy_problems(settings)
         return [" ".join(problem.split()) for problem in problems]

@@ -29,7 +29,7 @@ except ImportError:
 class ConnectionProblem(Exception):
     """The server can't be used as asked; the text names the cause and the fix.
 
-    kind is one of library, unreachable, timeout, tls, auth, permission, protocol.
+    kind is one of library, unreachable, loading, timeout, tls, auth, permission, protocol.
     """
 
     def __init__(self, kind, message):
@@ -181,6 +181,9 @@ def explain(error, params):
             "%s did not answer within %s s: a firewall that drops, a stopped process, or TLS on that port (tls: true)."
             % (where, params["login_timeout"]),
         )
+    # A kind of ConnectionError for redis-py, but the server is there and will be ready without anybody's help.
+    if isinstance(error, redis.BusyLoadingError) or text.startswith("LOADING"):
+        return ConnectionProblem("loading", "%s is still loading its data: run this again when it is done." % where)
     if "NOAUTH" in text or "Authentication required" in text:
         return ConnectionProblem("auth", "%s wants a login: set login_user and login_password." % where)
     # redis-py strips the code NOPERM from the text.

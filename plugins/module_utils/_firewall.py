@@ -26,7 +26,11 @@ MULTIPORT_LIMIT = 15
 
 
 class PolicyProblem(ValueError):
-    """The policy can't be made into rules; the text says where and what to write instead."""
+    """The policy can't be made into rules; each problem says where and what to write instead."""
+
+    def __init__(self, *problems):
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def build_policy(ports, reserved_ports, docker_bridges):
         if not re.fullmatch(r"[^\s/+!\"'\\]{1,15}|[^\s/+!\"'\\]{1,14}\+", name):
             problems.append("docker_bridges: '%s' is not the name of an interface, nor a prefix such as br-+" % name)
     if problems:
-        raise PolicyProblem("; ".join(problems))
+        raise PolicyProblem(*problems)
     return Policy(
         sources={port: tuple(sorted(named, key=_network_order)) for port, named in sources.items()},
         bridges=tuple(dict.fromkeys(docker_bridges)),

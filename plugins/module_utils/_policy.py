@@ -83,43 +83,6 @@ def system_problems(facts, allow_untested):
     ]
 
 
-def ssh_ports(variables, facts):
-    """Return the ports the host is reached on by SSH, each with where it comes from.
-
-    22 is always one of them: behind a port that is forwarded, sshd listens on 22 all the same.
-    """
-    ports = {22: "SSH's own port"}
-    session = str((facts.get("env") or {}).get("SSH_CONNECTION", "")).split()
-    for source, port in (
-        ("SSH_CONNECTION", session[-1] if len(session) == 4 else None),
-        ("ansible_ssh_port", variables.get("ansible_ssh_port")),
-        ("ansible_port", variables.get("ansible_port")),
-    ):
-        if str(port).isdigit():
-            ports[int(port)] = source
-    return ports
-
-
-def port_problems(settings, ssh):
-    """Refuse Redis ports that are SSH ports: closing them would lock the operator out. ssh: from ssh_ports()."""
-    problems = []
-    used = [("redis_port", settings["redis_port"])] if "redis_port" in settings else []
-    for name in ("firewall_ports", "firewall_reserved_ports"):
-        used += [(name, port) for port in _ports(settings.get(name) or [])]
-    for name, port in used:
-        if port in ssh:
-            problems.append(
-                "%s has %d, the port of SSH (%s), and would lock you out: set another port." % (name, port, ssh[port])
-            )
-    return problems
-
-
-def _ports(value):
-    """Return the numbers in [6379, 6380] or [{port: 6379}]."""
-    entries = [entry.get("port") if isinstance(entry, dict) else entry for entry in value]
-    return [int(entry) for entry in entries if str(entry).isdigit()]
-
-
 def _exposure(bind, sources):
     # TLS with client certificates will be the other way to be allowed here, once roles/redis has variables for it.
     if sources or not exposed(bind):

@@ -167,7 +167,7 @@ class Service:
             loading = b"\nloading:1" in client.execute_command("INFO", "persistence")
             client.close()
         except _connection.ConnectionProblem as problem:
-            return "loading" if "LOADING" in str(problem) else problem.kind
+            return problem.kind
         return "loading" if loading else "ready"
 
     def wait(self):

@@ -234,11 +234,17 @@ def apply(module, ufw, plan, was_active, enabling):
             % "; ".join(map(str, left.missing or left.problems))
         )
     if enabling:
-        tell(module, ufw, ["--force", "enable"])
-        if not read_active(module, ufw) or not is_loaded(read_kernel(module), read_rules(module)):
-            if not was_active:
-                tell(module, ufw, ["--force", "disable"])
-            module.fail_json(msg="UFW did not load its rules when it was enabled; it is as it was before")
+        status, output, errors = module.run_command([ufw, "--force", "enable"], environ_update=ENGLISH)
+        is_on = _ufw.is_active(module.run_command([ufw, "status"], environ_update=ENGLISH)[1])
+        if status == 0 and is_on and is_loaded(read_kernel(module), read_rules(module)):
+            return
+        # Half a firewall may have a policy to drop and no rule for SSH.
+        if not was_active:
+            module.run_command([ufw, "--force", "disable"], environ_update=ENGLISH)
+        module.fail_json(
+            msg="UFW could not be enabled with all its rules%s: %s"
+            % ("" if was_active else ", and is off again", (errors or output).strip())
+        )
 
 
 def make_plan(module, rules, active):

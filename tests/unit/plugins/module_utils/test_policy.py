@@ -174,37 +174,3 @@ def test_other_systems_are_refused_unless_allowed(facts, words):
 @pytest.mark.parametrize("version", ["12", "13"])
 def test_tested_systems_are_taken(version):
     assert _policy.system_problems({"distribution": "Debian", "distribution_major_version": version}, False) == []
-
-
-@pytest.mark.parametrize(
-    ("variables", "facts", "ports"),
-    [
-        ({}, {}, {22}),
-        ({"ansible_port": 2222}, {}, {22, 2222}),
-        ({"ansible_ssh_port": 2200}, {}, {22, 2200}),
-        ({"ansible_port": None}, {}, {22}),
-        ({}, {"env": {"SSH_CONNECTION": "10.0.0.1 50022 10.0.0.2 6379"}}, {22, 6379}),
-        ({}, {"env": {"SSH_CONNECTION": "broken"}}, {22}),
-    ],
-)
-def test_ports_of_ssh(variables, facts, ports):
-    assert set(_policy.ssh_ports(variables, facts)) == ports
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"redis_port": 2222}, "redis_port has 2222, the port of SSH (ansible_port)"),
-        ({"firewall_ports": [{"port": 6379}, {"port": 22}]}, "firewall_ports has 22"),
-        ({"firewall_reserved_ports": [6380, 22]}, "firewall_reserved_ports has 22"),
-    ],
-)
-def test_ports_of_ssh_are_refused(settings, words):
-    ssh = _policy.ssh_ports({"ansible_port": 2222}, {})
-    (line,) = _policy.port_problems({"redis_port": 6379, **settings}, ssh)
-    assert words in line
-
-
-def test_other_ports_are_taken():
-    settings = {"redis_port": 6379, "firewall_ports": [{"port": 6379}], "firewall_reserved_ports": None}
-    assert _policy.port_problems(settings, {22: "x"}) == []
