@@ -7,7 +7,7 @@ lint() {
   ruff check --quiet . && ruff format --check --quiet . &&
     shellcheck -x run scripts/*.sh molecule/shared/images/build.sh &&
     yamllint --strict . &&
-    ansible-lint --offline --quiet &&
+    ansible-lint --offline -q &&
     antsibull-changelog lint &&
     python3 scripts/render_controls.py | diff -u docs/controls.md - &&
     antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck \
