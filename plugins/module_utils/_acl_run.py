@@ -60,7 +60,9 @@ def connect_somehow(params):
         except ConnectionProblem:
             continue
     raise ConnectionProblem(
-        refused.kind, "%s Neither take_over_password nor a connection without a login works." % refused
+        refused.kind,
+        "%s Neither take_over_password (redis_current_password of the role) nor a connection without a login works."
+        % refused,
     )
 
 

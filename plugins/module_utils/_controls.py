@@ -92,7 +92,8 @@ CONTROLS = {
         "high",
         "Most of Redis' remote code executions went through Lua.",
         ["strategy-4"],
-        "Remove +@scripting, +eval and +@all from the user in redis_users, or mark it allow_scripting: true.",
+        "End the user's commands in redis_users with -@scripting (+@write alone grants FUNCTION LOAD), or set "
+        "allow_scripting: true.",
     ),
     "RH-ACL-07": _control(
         "Who runs scripts is known",
