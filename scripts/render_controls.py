@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
 
 GROUPS = {
@@ -11,6 +13,7 @@ GROUPS = {
     "CFG": "Settings",
     "HST": "Host",
     "VER": "Versions",
+    "AUD": "Audit",
 }
 
 
@@ -20,6 +23,9 @@ def main():
     print("finding. `sources` are the documents that ask for it: guide, overview, ports, design, and the mitigation")
     print("strategies by number.\n")
     print("This page is made from `plugins/module_utils/_controls.py` by `./run docs`.")
+    for control in CONTROLS:
+        if control.split("-")[1] not in GROUPS:
+            sys.exit(f"{control} belongs to no group of this page")
     for group, title in GROUPS.items():
         print(f"\n## {title}")
         for control, entry in CONTROLS.items():

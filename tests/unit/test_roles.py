@@ -1,0 +1,51 @@
+"""What holds for all roles together: the catalogue's ids in the tasks, and documented variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
+
+ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").iterdir() if (path / "defaults").is_dir())
+
+
+def tasks():
+    for role in ROLES:
+        for path in (role / "tasks").glob("*.yml"):
+            for task in yaml.safe_load(path.read_text()):
+                yield "%s: %s" % (path, task["name"]), task
+
+
+def ids(words):
+    """Return the ids that words name; RH-ACL alone stands for all of its group."""
+    return {control for control in CONTROLS for word in words if control == word or control.rsplit("-", 1)[0] == word}
+
+
+def test_every_control_is_named_by_a_task():
+    named = set()
+    for _where, task in tasks():
+        named |= ids(task["name"].split())
+    assert named == set(CONTROLS)
+
+
+def test_ids_in_tasks_are_in_the_catalogue():
+    for where, task in tasks():
+        words = [word for word in [*task["name"].split(), *task.get("tags", [])] if word.startswith("RH-")]
+        for word in words:
+            assert ids([word]), "%s names %s" % (where, word)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_defaults_are_documented_with_the_same_value(role):
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert set(defaults) <= set(specs)
+    for name, value in defaults.items():
+        assert name.startswith(role.name + "_")
+        # Values that are templates are described in words.
+        if "default" in specs[name] and "{{" not in str(value):
+            assert specs[name]["default"] == value, name
+    for name, spec in specs.items():
+        assert spec.get("required") or name in defaults, name
