@@ -56,7 +56,7 @@ lab_play() {
 
 lab_up() {
   HOSTS=${HOSTS:-1} OS=${OS:-bookworm}
-  [[ $HOSTS =~ ^[1-9][0-9]?$ ]] || die "HOSTS=$HOSTS: a number from 1 to 99 is wanted"
+  [[ $HOSTS =~ ^[1-9][0-9]?$ && $HOSTS -le 80 ]] || die "HOSTS=$HOSTS: a number from 1 to 80 is wanted"
   [[ $OS =~ ^(bookworm|trixie)$ ]] || die "OS=$OS: bookworm or trixie is wanted"
   ensure_venv
   ensure_engine
