@@ -22,6 +22,8 @@ MARK = "redis_hardening"
 TABLES = ("filter", "mangle")
 FAMILIES = (4, 6)
 PURPOSES = ("data", "tls", "bus", "sentinel", "reserved")
+# What becomes of those who come to a reserved port without being named.
+AUDIENCES = ("drop", "reject", "notice")
 MULTIPORT_LIMIT = 15
 
 
@@ -35,20 +37,32 @@ class PolicyProblem(ValueError):
 
 @dataclass(frozen=True)
 class Policy:
-    """sources: guarded port -> the networks that may reach it, sorted. bridges: names or prefixes of interfaces."""
+    """sources: guarded port -> the networks that may reach it, sorted. bridges: names or prefixes of interfaces.
+
+    reserved: the ports that no server is to have, sorted. audience: what others than the named sources meet there.
+    """
 
     sources: dict
     bridges: tuple
+    reserved: tuple = ()
+    audience: str = "drop"
 
     @property
     def ports(self):
         return sorted(self.sources)
 
-    def groups(self, family):
+    def named(self, port, family, containers=False):
+        """Return the networks of a family that may reach a port of the host or of containers. A reserved port's sources
+        are for the notice, which the host gives."""
+        if containers and port in self.reserved:
+            return ()
+        return tuple(network for network in self.sources[port] if network.version == family)
+
+    def groups(self, family, containers=False):
         """Yield (ports, networks) for each set of ports that are open to the same networks of this family."""
         groups = {}
         for port in self.ports:
-            networks = tuple(network for network in self.sources[port] if network.version == family)
+            networks = self.named(port, family, containers)
             if networks:
                 groups.setdefault(networks, []).append(port)
         for networks, ports in groups.items():
@@ -83,16 +97,16 @@ def parse_source(text):
     return network
 
 
-def build_policy(ports, reserved_ports, docker_bridges):
+def build_policy(ports, reserved_ports, docker_bridges, audience="drop"):
     """Return the Policy of these module options, or raise PolicyProblem with all that is wrong with them."""
     problems = []
-    sources = {}
+    sources, used = {}, set()
     for index, entry in enumerate(ports):
         where = "ports[%d] (port %s)" % (index, entry["port"])
         if not 1 <= entry["port"] <= 65535:
             problems.append("%s: a port is a number from 1 to 65535" % where)
-        if entry["purpose"] == "reserved" and entry["sources"]:
-            problems.append("%s: a reserved port is closed to all; remove its sources, or name its use" % where)
+        if entry["purpose"] != "reserved":
+            used.add(entry["port"])
         named = sources.setdefault(entry["port"], set())
         for text in entry["sources"]:
             try:
@@ -117,6 +131,8 @@ def build_policy(ports, reserved_ports, docker_bridges):
     return Policy(
         sources={port: tuple(sorted(named, key=_network_order)) for port, named in sources.items()},
         bridges=tuple(dict.fromkeys(docker_bridges)),
+        reserved=tuple(sorted(set(sources) - used)),
+        audience=audience,
     )
 
 
@@ -175,7 +191,7 @@ def _docker_chains(policy, family):
     original = "-p tcp -m conntrack --ctorigdstport %s --ctdir ORIGINAL %s"
     main = ["-i %s -j RETURN" % bridge for bridge in policy.bridges]
     chains = {DOCKER_CHAIN: main}
-    for ports, networks in policy.groups(family):
+    for ports, networks in policy.groups(family, containers=True):
         name = "%s-%d" % (DOCKER_CHAIN, ports[0])
         # By goto, so that RETURN leads past the drops of this chain, back to where the packet came from.
         main += [original % (word, "-g " + name) for word in port_words(ports)]

@@ -69,7 +69,7 @@ def open_doors(policy, family, ruleset, hook):
     """Return in words which guarded ports let somebody in whom the policy does not name."""
     found = []
     for port in policy.ports:
-        named = [network for network in policy.sources[port] if network.version == family]
+        named = policy.named(port, family, containers=hook != "INPUT")
         for interface in outer_interfaces(policy, ruleset, hook):
             way = "any interface" if interface == evaluator.ELSEWHERE else interface
             # New connections, and those that a source has kept from when it was named.
@@ -109,9 +109,7 @@ def closed_doors(policy, family, ruleset, hook):
     for port in policy.ports:
         packet = packets(policy, port, hook, evaluator.ELSEWHERE, "NEW")[0]
         chains = evaluator.specialise(ruleset, packet, hook)
-        for network in policy.sources[port]:
-            if network.version != family:
-                continue
+        for network in policy.named(port, family, containers=hook != "INPUT"):
             verdicts = evaluator.verdicts(ruleset, chains, hook, network[0])
             if evaluator.DROP in verdicts:
                 found.append("%d is closed to %s" % (port, network))

@@ -59,7 +59,7 @@ options:
         elements: str
         default: []
       purpose:
-        description: What the port is for. A V(reserved) port can't have sources.
+        description: What the port is for. The sources of a V(reserved) port may see the port notice there.
         type: str
         choices: [data, tls, bus, sentinel, reserved]
         default: data
@@ -68,6 +68,15 @@ options:
     type: list
     elements: int
     default: [6379, 6380]
+  reserved_audience:
+    description:
+      - What becomes of a connection to a reserved port of the host from a source that is not named. It is dropped, or
+        rejected (a TCP reset), or let through, limited in rate, to the notice of the role
+        P(celebrum.redis_hardening.port_notice#role).
+      - Reserved ports of containers are always dropped.
+    type: str
+    choices: [drop, reject, notice]
+    default: drop
   docker_bridges:
     description:
       - Interfaces of Docker's bridges, by name or as a prefix that ends in C(+). What comes in there is the containers'
@@ -251,6 +260,7 @@ def main():
                 ),
             ),
             reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
+            reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
             docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
             ssh_ports=dict(type="list", elements="int", default=[]),
             state=dict(type="str", choices=["present"], default="present"),
@@ -259,7 +269,9 @@ def main():
     )
     options = module.params
     try:
-        policy = _firewall.build_policy(options["ports"], options["reserved_ports"], options["docker_bridges"])
+        policy = _firewall.build_policy(
+            *(options[name] for name in ("ports", "reserved_ports", "docker_bridges", "reserved_audience"))
+        )
         saves = {family: _firewall_host.read_save(module, family) for family in _firewall_host.families()}
     except (_firewall.PolicyProblem, _firewall_host.HostProblem) as problem:
         module.fail_json(msg=str(problem))

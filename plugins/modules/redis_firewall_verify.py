@@ -56,6 +56,15 @@ options:
     type: list
     elements: int
     default: [6379, 6380]
+  reserved_audience:
+    description:
+      - What becomes of a connection to a reserved port of the host from a source that is not named. It is dropped, or
+        rejected (a TCP reset), or let through, limited in rate, to the notice of the role
+        P(celebrum.redis_hardening.port_notice#role).
+      - Reserved ports of containers are always dropped.
+    type: str
+    choices: [drop, reject, notice]
+    default: drop
   docker_bridges:
     description: Interfaces of Docker's bridges, whose traffic is the containers' own.
     type: list
@@ -148,13 +157,16 @@ def main():
                 ),
             ),
             reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
+            reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
             docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
         ),
         supports_check_mode=True,
     )
     options = module.params
     try:
-        policy = _firewall.build_policy(options["ports"], options["reserved_ports"], options["docker_bridges"])
+        policy = _firewall.build_policy(
+            *(options[name] for name in ("ports", "reserved_ports", "docker_bridges", "reserved_audience"))
+        )
     except _firewall.PolicyProblem as problem:
         module.fail_json(msg=str(problem))
     findings = [one for family in _firewall.FAMILIES for one in family_findings(module, policy, family)]

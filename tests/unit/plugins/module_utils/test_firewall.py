@@ -61,7 +61,7 @@ def test_refused_sources(text, message):
 def test_all_problems_are_told_at_once():
     with pytest.raises(PolicyProblem) as refused:
         build_policy(
-            [entry(0), entry(6379, "here"), entry(6380, "10.0.0.1", purpose="reserved")],
+            [entry(0), entry(6379, "here")],
             [65536],
             ["", "+", "br 1", "br-+x", "a" * 16],
         )
@@ -69,7 +69,6 @@ def test_all_problems_are_told_at_once():
     for part in (
         "ports[0] (port 0): a port",
         "ports[1] (port 6379): 'here'",
-        "ports[2] (port 6380): a reserved port",
         "reserved_ports: 65536",
         "docker_bridges: ''",
         "'+'",
@@ -189,3 +188,17 @@ def test_names_and_rules_are_legal(policy, family):
         used = {rule.split()[-1] for rules in chains.values() for rule in rules if rule.split()[-2] in ("-j", "-g")}
         assert used - {"ACCEPT", "DROP", "RETURN"} == set(chains) - {"REDIS-PORTS", "REDIS-PORTS-DOCKER"}
         assert all(len(chain) < 29 for chain in chains)
+
+
+def test_sources_of_a_reserved_port_reach_the_host_but_no_container():
+    policy = build_policy([entry(6379, "10.0.0.1", purpose="reserved"), entry(7000, "10.0.0.1")], [6380], [])
+    assert policy.reserved == (6379, 6380)
+    rules = _firewall.render(policy, 4)["filter"]
+    assert [rule for rule in rules["REDIS-PORTS"] if "6379" in rule][0].endswith("-j REDIS-PORTS-6379")
+    assert not [rule for rule in rules["REDIS-PORTS-DOCKER"] if "6379" in rule and "-g" in rule.split()]
+    assert [rule for rule in rules["REDIS-PORTS-DOCKER"] if "7000" in rule and "-g" in rule.split()]
+
+
+def test_a_port_with_a_use_is_not_reserved():
+    entries = [entry(6379, purpose="reserved"), entry(6379, "10.0.0.1")]
+    assert build_policy(entries, [6379, 6380], []).reserved == (6380,)

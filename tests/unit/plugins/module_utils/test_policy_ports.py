@@ -47,7 +47,6 @@ def test_other_ports_are_taken():
             "firewall_ports[1] (port 7000): 10.0.0.5/24 has",
         ),
         ([{"port": 6379, "sources": ["0.0.0.0/0"]}], "firewall_ports[0] (port 6379): 0.0.0.0/0 is everyone"),
-        ([{"port": 6379, "purpose": "reserved", "sources": ["10.0.0.5"]}], "a reserved port is closed to all"),
     ],
 )
 def test_what_the_firewall_would_refuse_is_refused_before_anything_is_changed(ports, words):
