@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 FOLDER = "/etc/redis-ports-block"
+# Rules on trial: gone with the next start of the host, like the timer that would take them back.
+TRIAL_FOLDER = "/run/redis-ports-block/trial"
 SCRIPT_PATH = "/usr/local/sbin/redis-ports-block"
 UNIT_NAME = "redis-ports-block.service"
 UNIT_PATH = "/etc/systemd/system/" + UNIT_NAME
@@ -20,11 +22,16 @@ SCRIPT = r"""#!/bin/sh
 #   redis-ports-block check    fail, saying why, unless the kernel has exactly these rules, in front
 #   redis-ports-block guard    put jumps in front again that others have got in front of, then check
 #   redis-ports-block status   show the rules with their counters
-#
-# A second argument names another folder of rules, for a rehearsal in a network namespace of its own.
+#   redis-ports-block try FOLDER SECONDS
+#                              load the rules of this folder, and go back after so many seconds unless they are
+#                              confirmed by then; with 0 keep them at once
+#   redis-ports-block commit   confirm: keep the rules on trial
+#   redis-ports-block rollback return to the rules before them, now
+#   redis-ports-block rehearse FOLDER
+#                              load and check the rules of this folder, in a network namespace of its own
 set -eu
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
-folder=${2:-/etc/redis-ports-block}
+kept=/etc/redis-ports-block trial=/run/redis-ports-block/trial timer=redis-ports-block-rollback
 own='REDIS-PORTS(-DOCKER)?(-[0-9]+)?'
 
 say() { echo "redis-ports-block: $family $table: $*" >&2; }
@@ -149,17 +156,75 @@ all() {
   return "$failed"
 }
 
+disarm() { systemctl stop "$timer.timer" "$@" 2>/dev/null || true; }
+
+keep() {
+  # The service may be waiting for us with its rollback.
+  disarm "$timer.service"
+  for new in "$trial"/rules.*; do
+    cp "$new" "$kept/.new"
+    chmod 600 "$kept/.new"
+    mv "$kept/.new" "$kept/${new##*/}"
+  done
+  for old in "$kept"/rules.*; do
+    [ -e "$trial/${old##*/}" ] || rm -f "$old"
+  done
+  sync "$kept"
+  rm -rf "$trial"
+}
+
+back() {
+  rm -rf "$trial"
+  folder=$kept
+  all apply && all check
+}
+
+# The timer runs before anything changes: whoever is killed from here on, and whatever the rules do, it comes to an end.
+try() {
+  disarm "$timer.service"
+  if { [ "$2" = 0 ] || arm "$2"; } && rm -rf "$trial" && mv "$1" "$trial" && folder=$trial && all apply && all check
+  then
+    [ "$2" != 0 ] || keep
+    return
+  fi
+  disarm
+  back
+  echo "redis-ports-block: the rules before are back" >&2
+  return 1
+}
+
+arm() {
+  systemd-run --quiet --collect --unit="$timer" --on-active="$1" --timer-property=AccuracySec=1s \
+    --description="Return to the rules of the Redis ports before" /usr/local/sbin/redis-ports-block rollback
+}
+
+verb=${1:-}
 # One at a time. A rehearsal disturbs nobody.
-if [ -z "${2:-}" ]; then
+if [ "$verb" != rehearse ]; then
   exec 9>/run/redis-ports-block.lock
   flock -w 60 9 || { echo "redis-ports-block: another one is still at work" >&2; exit 1; }
+  # What holds now. Rules on trial do not outlive the host's next start.
+  folder=$kept
+  [ ! -d "$trial" ] || folder=$trial
 fi
 
-case ${1:-} in
-  apply) all apply && all check ;;
-  check | guard) all "$1" ;;
-  status) all status; all check && echo "The rules are in place." ;;
-  *) echo "usage: redis-ports-block apply|check|guard|status [folder]" >&2; exit 64 ;;
+case $verb:$# in
+  apply:1) all apply && all check ;;
+  check:1 | guard:1) all "$verb" ;;
+  status:1)
+    all status
+    [ "$folder" = "$kept" ] || echo "These rules are on trial: the ones before come back unless they are confirmed."
+    all check && echo "The rules are in place." ;;
+  try:3) try "$2" "$3" ;;
+  commit:1)
+    [ -d "$trial" ] || { echo "redis-ports-block: nothing is on trial (any more)" >&2; exit 1; }
+    all check && keep ;;
+  rollback:1)
+    echo "redis-ports-block: not confirmed in time; back to the rules before" >&2
+    disarm
+    back ;;
+  rehearse:2) folder=$2; all apply && all check ;;
+  *) echo "usage: redis-ports-block apply|check|guard|status|commit|rollback|try FOLDER SECONDS" >&2; exit 64 ;;
 esac
 """
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import stat
@@ -111,12 +112,33 @@ def unit_is_enabled():
     return all(os.path.islink(link) and os.path.realpath(link) == _firewall_files.UNIT_PATH for link in unit_links())
 
 
+def operators_connection():
+    """Return (client, server, port) of the SSH connection behind this process, or None.
+
+    sudo drops SSH_CONNECTION, so the processes above this one are looked at too.
+    """
+    process = "self"
+    while process != "0":
+        try:
+            with open("/proc/%s/environ" % process, "rb") as file:
+                words = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+            with open("/proc/%s/status" % process, encoding="utf-8", errors="replace") as file:
+                process = next(line.split()[1] for line in file if line.startswith("PPid:"))
+        except OSError:
+            return None
+        found = words.get(b"SSH_CONNECTION", b"").decode("ascii", "replace").split()
+        if len(found) == 4 and found[3].isdigit():
+            client, server = (ipaddress.ip_address(found[i].partition("%")[0]) for i in (0, 2))
+            return client, server, int(found[3])
+    return None
+
+
 def ssh_ports(module, declared):
     """Return port -> how we know that SSH comes in there."""
     ports = {port: "ssh_ports" for port in declared}
-    words = os.environ.get("SSH_CONNECTION", "").split()
-    if len(words) == 4 and words[3].isdigit():
-        ports[int(words[3])] = "this connection"
+    connection = operators_connection()
+    if connection:
+        ports[connection[2]] = "this connection"
     sshd = module.get_bin_path("sshd", opt_dirs=SBIN)
     if sshd:
         status, output, errors = module.run_command([sshd, "-T"])

@@ -43,9 +43,9 @@ options:
   ports:
     description:
       - The guarded ports and who may reach them. A port that is named twice is open to the sources of both entries.
+      - Required with O(state=present).
     type: list
     elements: dict
-    required: true
     suboptions:
       port:
         description: The TCP port, on the host, of a published port, or of a container.
@@ -92,10 +92,21 @@ options:
     type: list
     elements: int
     default: []
+  rollback_after:
+    description:
+      - Seconds after which the host itself returns to the rules before, unless they are confirmed by then
+        (O(state=confirmed)). On a first run these are rules that close the ports to all but loopback.
+      - With V(0) the new rules are kept at once. A start of the host returns to the rules before as well.
+      - Only what changes the rules is put on trial; what mends them in the kernel is not.
+    type: int
+    default: 0
   state:
-    description: V(present) is all there is so far.
+    description:
+      - With V(confirmed) the rules that are on trial are kept, and nothing else is done. It fails when there are none
+        any more. Confirm through a new connection, as the role P(celebrum.redis_hardening.firewall#role) does, so that
+        rules that shut you out do not last.
     type: str
-    choices: [present]
+    choices: [present, confirmed]
     default: present
 """
 
@@ -109,6 +120,22 @@ EXAMPLES = r"""
         purpose: bus
         sources: [10.20.1.0/24]
 
+- name: Change the rules for two minutes
+  celebrum.redis_hardening.redis_firewall:
+    ports:
+      - port: 6379
+        sources: [10.20.0.5]
+    rollback_after: 120
+  register: closed
+
+- name: Forget the connection
+  ansible.builtin.meta: reset_connection
+
+- name: Keep the rules, now that a new connection has come about
+  celebrum.redis_hardening.redis_firewall:
+    state: confirmed
+  when: closed.pending
+
 - name: Only the host itself
   celebrum.redis_hardening.redis_firewall:
     ports:
@@ -118,13 +145,13 @@ EXAMPLES = r"""
 RETURN = r"""
 differences:
   description: What was (or in check mode is) not as it should be.
-  returned: success
+  returned: with O(state=present)
   type: list
   elements: str
   sample: ["IPv4: the chain REDIS-PORTS of filter is missing", "/etc/redis-ports-block/rules.v4 is missing"]
 guarded_ports:
   description: The ports that the rules guard.
-  returned: success
+  returned: with O(state=present)
   type: list
   elements: int
   sample: [6379, 6380]
@@ -134,18 +161,22 @@ missing_packages:
   type: list
   elements: str
   sample: [iptables]
+pending:
+  description: Whether the rules are on trial and have to be confirmed.
+  returned: success
+  type: bool
 ufw_enabled:
   description: Whether UFW is enabled on the host.
-  returned: success
+  returned: with O(state=present)
   type: bool
 """
 
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall,
+    _firewall_apply,
     _firewall_files,
     _firewall_host,
     _firewall_kernel,
@@ -179,55 +210,6 @@ def refuse_dangers(module, policy, kernels):
             )
 
 
-def rehearse(module, wanted):
-    """Load the wanted files in a network namespace of their own: rules that the kernel would refuse end it here."""
-    unshare = module.get_bin_path("unshare", required=True)
-    if module.run_command([unshare, "--net", "true"])[0] != 0:
-        module.warn("this host lets nobody make network namespaces, so the rules are not rehearsed")
-        return
-    with tempfile.TemporaryDirectory(prefix="redis-ports-block-") as folder:
-        for path, (text, mode) in wanted.items():
-            if path.startswith(_firewall_files.FOLDER):
-                _firewall_host.write_file(os.path.join(folder, os.path.basename(path)), text, mode)
-        script = os.path.join(folder, "script")
-        _firewall_host.write_file(script, _firewall_files.SCRIPT, 0o600)
-        status, output, errors = module.run_command([unshare, "--net", "sh", script, "apply", folder])
-    if status != 0:
-        module.fail_json(msg="the kernel does not take the rules; nothing was changed: %s" % (errors or output).strip())
-
-
-def apply(module, wanted, outdated, kernel_differs):
-    """Write the files that differ, load the rules, see to the unit."""
-    before = {path: _firewall_host.read_file(path) for path in outdated}
-    for path in outdated:
-        _firewall_host.write_file(path, *wanted[path])
-    # The doors first, then what keeps them closed.
-    if kernel_differs:
-        status, _output, errors = module.run_command([_firewall_files.SCRIPT_PATH, "apply"])
-        if status != 0:
-            put_back(module, before, wanted)
-            module.fail_json(msg="the rules could not be loaded: %s" % errors.strip())
-    systemctl = module.get_bin_path("systemctl", required=True)
-    if _firewall_files.UNIT_PATH in outdated:
-        module.run_command([systemctl, "daemon-reload"], check_rc=True)
-    if not _firewall_host.unit_is_enabled():
-        module.run_command([systemctl, "enable", _firewall_files.UNIT_NAME], check_rc=True)
-    module.run_command([systemctl, "start", _firewall_files.UNIT_NAME], check_rc=True)
-    module.run_command([_firewall_files.SCRIPT_PATH, "check"], check_rc=True)
-
-
-def put_back(module, before, wanted):
-    """Return to the previous rules. On a first run there are none, and the new ones, closed for all they do not name,
-    stay: a server whose unit checks them does not start."""
-    rules = {
-        path: text for path, text in before.items() if path.startswith(_firewall_files.FOLDER) and text is not None
-    }
-    for path, text in rules.items():
-        _firewall_host.write_file(path, text, wanted[path][1])
-    if rules:
-        module.run_command([_firewall_files.SCRIPT_PATH, "apply"])
-
-
 def diffs(kernels, rendered, wanted, outdated):
     """Return the difference of the rules in the kernel, and of the script and the unit where there were some."""
     result = [
@@ -252,7 +234,6 @@ def main():
             ports=dict(
                 type="list",
                 elements="dict",
-                required=True,
                 options=dict(
                     port=dict(type="int", required=True),
                     sources=dict(type="list", elements="str", default=[]),
@@ -263,11 +244,15 @@ def main():
             reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
             docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
             ssh_ports=dict(type="list", elements="int", default=[]),
-            state=dict(type="str", choices=["present"], default="present"),
+            rollback_after=dict(type="int", default=0),
+            state=dict(type="str", choices=["present", "confirmed"], default="present"),
         ),
+        required_if=[("state", "present", ["ports"])],
         supports_check_mode=True,
     )
     options = module.params
+    if options["state"] == "confirmed":
+        _firewall_apply.confirm(module)
     try:
         policy = _firewall.build_policy(
             *(options[name] for name in ("ports", "reserved_ports", "docker_bridges", "reserved_audience"))
@@ -298,11 +283,15 @@ def main():
         difference = _firewall_host.file_difference(path, text, mode)
         if difference:
             outdated[path] = difference
+    on_trial = os.path.isdir(_firewall_files.TRIAL_FOLDER)
+    result["pending"] = on_trial
     result["differences"] = kernel_differences + list(outdated.values())
     if missing:
         result["differences"].insert(0, "the package iptables is missing")
     if not _firewall_host.unit_is_enabled():
         result["differences"].append("%s is not enabled" % _firewall_files.UNIT_NAME)
+    if on_trial:
+        result["differences"].append("rules are on trial that were never confirmed")
     result["changed"] = bool(result["differences"])
     if module._diff and result["changed"]:
         result["diff"] = diffs(kernels, rendered, wanted, outdated)
@@ -311,9 +300,11 @@ def main():
         result.update(changed=False)
         module.fail_json(msg="iptables is not installed: install the package iptables, then run again", **result)
     if kernel_differences and not missing:
-        rehearse(module, wanted)
+        _firewall_apply.rehearse(module, wanted)
     if result["changed"] and not module.check_mode:
-        apply(module, wanted, list(outdated), bool(kernel_differences))
+        result["pending"] = _firewall_apply.apply(
+            module, policy, wanted, list(outdated), bool(kernel_differences), on_trial
+        )
     module.exit_json(**result)
 
 

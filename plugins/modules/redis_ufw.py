@@ -105,7 +105,6 @@ missing_packages:
   sample: [ufw]
 """
 
-import ipaddress
 import os
 
 from ansible.module_utils.basic import AnsibleModule
@@ -137,27 +136,6 @@ def check_ports(module, ssh):
             module.fail_json(
                 msg="port %d is in allow (in the role: firewall_ufw_allow) and in deny_ports: take it out of one" % port
             )
-
-
-def operators_connection():
-    """Return (client, server, port) of the SSH connection behind this process, or None.
-
-    sudo drops SSH_CONNECTION, so the processes above this one are looked at too.
-    """
-    process = "self"
-    while process != "0":
-        try:
-            with open("/proc/%s/environ" % process, "rb") as file:
-                words = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
-            with open("/proc/%s/status" % process, encoding="utf-8", errors="replace") as file:
-                process = next(line.split()[1] for line in file if line.startswith("PPid:"))
-        except OSError:
-            return None
-        found = words.get(b"SSH_CONNECTION", b"").decode("ascii", "replace").split()
-        if len(found) == 4 and found[3].isdigit():
-            client, server = (ipaddress.ip_address(found[i].partition("%")[0]) for i in (0, 2))
-            return client, server, int(found[3])
-    return None
 
 
 def read_rules(module):
@@ -249,10 +227,8 @@ def apply(module, ufw, plan, was_active, enabling):
 
 def make_plan(module, rules, active):
     """Return the plan, and port -> how we know that SSH comes in there."""
-    connection = operators_connection()
+    connection = _firewall_host.operators_connection()
     ssh = _firewall_host.ssh_ports(module, module.params["ssh_ports"])
-    if connection:
-        ssh.setdefault(connection[2], "this connection")
     options = module.params
     unique = [sorted(set(ports)) for ports in (ssh, options["allow"], options["deny_ports"])]
     return _ufw.plan(rules, *unique, enabling=not active, connection=connection), ssh

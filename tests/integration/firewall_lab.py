@@ -48,7 +48,7 @@ FILES = ["/etc/redis-ports-block/rules.v4", "/etc/redis-ports-block/rules.v6", S
 UNIT = "/etc/systemd/system/redis-ports-block.service"
 
 SYSTEMCTL = """#!/bin/sh
-echo "$@" >> /run/systemctl.log
+[ "$1" = stop ] || echo "$@" >> /run/systemctl.log
 system=/etc/systemd/system unit=redis-ports-block.service
 case $1 in
   enable)
@@ -57,8 +57,17 @@ case $1 in
       ln -sf $system/$unit $system/$target.wants/$unit
     done ;;
   start) $(sed -n 's/^ExecStart=//p' $system/$unit) ;;
+  stop) [ ! -e /run/rollback ] || { kill "$(cat /run/rollback)"; rm /run/rollback; } ;;
   is-enabled) [ -L $system/multi-user.target.wants/$unit ] && echo enabled || { echo disabled; exit 1; } ;;
 esac
+"""
+# A timer that knows this one job. It must not hold the lock of the script that starts it.
+SYSTEMD_RUN = """#!/bin/sh
+[ ! -e /run/rollback ] || exit 1
+for word; do case $word in --on-active=*) seconds=${word#*=} ;; esac; done
+work="rm /run/rollback; exec /usr/local/sbin/redis-ports-block rollback"
+setsid sh -c "echo \\$\\$ > /run/rollback; sleep $seconds; $work" > /dev/null 2>&1 9>&- &
+until [ -e /run/rollback ]; do sleep 0.01; done
 """
 HOLD = """
 set -e
@@ -69,7 +78,9 @@ for path in etc run usr/sbin usr/local/sbin; do
 done
 mkdir -p /run/systemd/system {folder}/bin
 cat > {folder}/bin/systemctl
-chmod 755 {folder}/bin/systemctl
+cp {folder}/bin/systemctl /usr/sbin
+printf '%s' "$SYSTEMD_RUN" > /usr/sbin/systemd-run
+chmod 755 {folder}/bin/systemctl /usr/sbin/systemctl /usr/sbin/systemd-run
 echo ready
 exec sleep infinity
 """
@@ -120,6 +131,7 @@ class Lab:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "SYSTEMD_RUN": SYSTEMD_RUN},
         )
         self.holder.stdin.write(SYSTEMCTL)
         self.holder.stdin.close()

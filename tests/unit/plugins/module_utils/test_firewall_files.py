@@ -38,4 +38,5 @@ def test_the_unit_runs_the_script_and_is_wanted():
     assert "WantedBy=%s\n" % " ".join(_firewall_files.WANTED_BY) in _firewall_files.UNIT
     assert "ExecStart=%s apply\n" % _firewall_files.SCRIPT_PATH in _firewall_files.UNIT
     assert "ExecStop" not in _firewall_files.UNIT
-    assert "folder=${2:-%s}" % _firewall_files.FOLDER in _firewall_files.SCRIPT
+    folders = "kept=%s trial=%s " % (_firewall_files.FOLDER, _firewall_files.TRIAL_FOLDER)
+    assert folders in _firewall_files.SCRIPT

@@ -1,0 +1,160 @@
+"""Nobody is locked out, nobody gets in: applies that are killed, rules that are tried, tampering."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import kill
+
+testinfra_hosts = ["ansible://bookworm"]
+INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
+TOP = kill.TOP
+DROPLETS = {"bookworm": "10.77.11.11", "trixie": "10.77.11.12"}
+SHARED = TOP / "molecule" / "shared"
+# Rules that nobody confirms are taken back after so many seconds.
+TRIAL = 3
+
+
+def playbook(path, *options):
+    return subprocess.run(
+        ["ansible-playbook", "-i", INVENTORY, str(path), *options], capture_output=True, text=True, check=False
+    )
+
+
+def must(done):
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+    return done
+
+
+def start_on(name, command):
+    """Start a command on a droplet over SSH, in a connection of its own."""
+    key = str(TOP / ".lab" / "ssh" / "id_ed25519")
+    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+    words = [word for option in options for word in ("-o", option)]
+    return subprocess.Popen(
+        ["ssh", "-i", key, *words, f"root@{DROPLETS[name]}", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def on(name, command):
+    """Return the exit status and output of a command on a droplet."""
+    run = start_on(name, command)
+    output, _errors = run.communicate(timeout=60)
+    return run.returncode, output
+
+
+@pytest.fixture
+def prober():
+    """Nothing gets through from outside during the test, though it is tried all the time."""
+    must(playbook(SHARED / "start_prober.yml"))
+    yield
+    must(playbook(SHARED / "stop_prober.yml"))
+
+
+def another_policy(number):
+    """Options that change the rules: one source more."""
+    sources = ["10.77.11.100", "fd77:11::100", f"10.99.{number}.0/24"]
+    return ["-e", json.dumps({"redis_allowed_sources": sources, "firewall_rollback_after": TRIAL})]
+
+
+def settle(as_app):
+    """Wait until nothing is on trial, the kernel has the kept rules, and Redis runs and answers."""
+    script = "test ! -e /run/redis-ports-block/trial && redis-ports-block check && systemctl is-active redis-server"
+    end = time.monotonic() + TRIAL + 15
+    while any(on(name, script)[0] for name in DROPLETS):
+        assert time.monotonic() < end, [on(name, "redis-ports-block status") for name in DROPLETS]
+        time.sleep(0.5)
+    assert as_app("PING") == "PONG"
+
+
+def test_apply_killed_at_twenty_moments(prober, as_app):
+    duration = time.monotonic()
+    must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0)))
+    duration = time.monotonic() - duration
+    killed = 0
+    for number in range(1, 21):
+        killed += kill.kill_after(duration * number / 21, INVENTORY, *another_policy(number))
+        kill.ssh_answers(INVENTORY)
+    assert killed >= 18
+    settle(as_app)
+
+
+def test_apply_killed_on_the_droplet(prober, as_app):
+    """Not only the controller may die: so may what it runs on the host, in the middle of its work."""
+    hits = 0
+    for number in range(8):
+        run = kill.site(INVENTORY, "--tags", "firewall", *another_policy(100 + number))
+        # As soon as the new rules are tried, or a little later. The brackets keep the pattern from finding itself.
+        shoot = (
+            "for i in $(seq 200); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
+            f"sleep {number * 0.04}; pkill -9 -f 'redis-ports-bloc[k] try'; pkill -9 -f '^/usr/bin/python3( -)?$'"
+        )
+        shots = [start_on(name, shoot) for name in DROPLETS]
+        run.communicate(timeout=60)
+        hits += sum(shot.wait(timeout=60) == 0 for shot in shots)
+        kill.ssh_answers(INVENTORY)
+    assert hits >= 8
+    settle(as_app)
+    must(playbook(TOP / "playbooks" / "site.yml"))
+
+
+def test_new_rules_are_kept_through_a_new_connection(as_app):
+    before = {name: logins(name) for name in DROPLETS}
+    done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(200)))
+    assert done.stdout.count("Keep the new rules") == 1
+    settle(as_app)
+    for name, count in before.items():
+        # One login at the start, one to confirm, one by logins().
+        assert logins(name) - count >= 3
+        assert "10.99.200.0/24" in on(name, "iptables-save")[1]
+    must(playbook(TOP / "playbooks" / "site.yml"))
+
+
+def logins(name):
+    return int(on(name, "journalctl -q -u ssh | grep -c 'Accepted publickey'")[1])
+
+
+# What somebody may do to a droplet. Two at a time, one on each.
+TAMPERING = {
+    "flushed chain": "iptables -F REDIS-PORTS",
+    "deleted jump": "iptables -D INPUT -p tcp -j REDIS-PORTS",
+    "disabled unit": "systemctl disable redis-ports-block",
+    "iptables -F": "iptables -P INPUT ACCEPT; iptables -F",
+    "IPv6 only": "ip6tables -F REDIS-PORTS",
+    "rule above ours": "iptables -I INPUT -p tcp --dport 6379 -j ACCEPT",
+    "source added": "iptables -I REDIS-PORTS-6379 -s 10.77.11.0/24 -j ACCEPT",
+    "chain for containers": "iptables -F REDIS-PORTS-DOCKER",
+    "before Docker": "iptables -t mangle -F FORWARD",
+    "rules file and kernel": "sed -i 's/-j DROP/-j ACCEPT/' /etc/redis-ports-block/rules.v4; redis-ports-block apply",
+    "established above ours": "iptables -I INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "another program's": "nft insert rule ip filter INPUT tcp dport 6379 accept",
+    "chain renamed away": "iptables -D INPUT -p tcp -j REDIS-PORTS; ip6tables -D INPUT -p tcp -j REDIS-PORTS",
+    "policy of another table": "iptables -F DOCKER-USER; iptables -I FORWARD -j ACCEPT",
+}
+
+
+@pytest.mark.parametrize("number", range(0, len(TAMPERING), 2))
+def test_tampering_is_found_and_mended(number, variables):
+    names = list(TAMPERING)[number : number + 2]
+    for droplet, name in zip(DROPLETS, names, strict=True):
+        status, output = on(droplet, TAMPERING[name])
+        assert status == 0, output
+    proof = playbook(TOP / "playbooks" / "verify.yml")
+    assert proof.returncode == 2
+    report = json.loads(Path(variables["audit_report_dir"], "report.json").read_text())
+    found = {one["host"] for one in report["findings"] if one["status"] == "fail" and one["id"] == "RH-NET-03"}
+    assert found == set(DROPLETS), names
+    must(playbook(TOP / "playbooks" / "site.yml", "--tags", "firewall"))
+    must(playbook(TOP / "playbooks" / "verify.yml"))

@@ -1,0 +1,176 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""New rules on trial: kept when they are confirmed, taken back when nobody does. Needs root."""
+
+from __future__ import annotations
+
+import time
+
+import firewall_lab
+import pytest
+from firewall_lab import CONTAINER, FILES, HOST, NAMED, POLICY, STRANGER, Hammer, host_file, wait_until
+
+TRIAL = "/run/redis-ports-block/trial"
+# The stranger is let in: a change that is worth taking back.
+OTHER = {**POLICY, "ports": [{"port": 6379, "sources": ["10.66.1.20"]}]}
+
+CONFIRM = {"state": "confirmed"}
+
+
+@pytest.fixture
+def lab(tmp_path):
+    with firewall_lab.Lab(tmp_path) as one:
+        yield one
+
+
+def on_trial(lab):
+    return host_file(lab, TRIAL).exists()
+
+
+def stranger_gets_in(lab):
+    return lab.reaches("client", STRANGER[4], HOST[4], 6379)
+
+
+def test_rules_that_nobody_confirms_are_taken_back(lab):
+    lab.apply()
+    before = lab.own_rules()
+    result = lab.apply(OTHER | {"rollback_after": 2})
+    assert result["changed"]
+    assert result["pending"]
+    assert stranger_gets_in(lab)
+    assert lab.script("check") == 0, "while it is on trial, a server may start"
+    wait_until(lambda: not on_trial(lab) and lab.own_rules() == before)
+    assert not stranger_gets_in(lab)
+    assert lab.script("check") == 0
+    # As if nothing had been: the old policy is in place, the new one is a change.
+    assert not lab.apply()["changed"]
+    assert lab.apply(OTHER, check=True)["changed"]
+
+
+def test_confirmed_rules_stay(lab):
+    lab.apply()
+    lab.apply(OTHER | {"rollback_after": 2})
+    during = lab.own_rules()
+    predicted = lab.apply(CONFIRM, check=True)
+    assert predicted["changed"]
+    assert predicted["pending"]
+    assert on_trial(lab)
+    result = lab.apply(CONFIRM)
+    assert result["changed"]
+    assert not result["pending"]
+    assert not on_trial(lab)
+    time.sleep(3)
+    assert lab.own_rules() == during
+    assert lab.script("check") == 0
+    result = lab.apply(OTHER | {"rollback_after": 2})
+    assert not result["changed"]
+    assert not result["pending"]
+    # After a start of the host, too.
+    lab.sh("rm -rf /run/redis-ports-block; iptables -F; ip6tables -F; /usr/local/sbin/redis-ports-block apply")
+    assert stranger_gets_in(lab)
+
+
+def test_a_first_run_falls_back_to_closed(lab):
+    assert stranger_gets_in(lab)
+    assert lab.apply(POLICY | {"rollback_after": 2})["pending"]
+    assert lab.reaches("client", NAMED[4], HOST[4], 6379)
+    wait_until(lambda: not on_trial(lab) and not lab.reaches("client", NAMED[4], HOST[4], 6379))
+    for family in (4, 6):
+        for target, port in ((HOST, 6379), (HOST, 7000), (HOST, 6380), (CONTAINER, 6379)):
+            assert not lab.reaches("client", NAMED[family], target[family], port)
+        assert lab.reaches("client", NAMED[family], HOST[family], 22)
+    assert lab.script("check") == 0
+
+
+def test_a_start_of_the_host_ends_the_trial(lab):
+    lab.apply()
+    before = lab.own_rules()
+    lab.apply(OTHER | {"rollback_after": 60})
+    # What is in /run and in the kernel is gone, and so is the timer.
+    lab.sh("kill $(cat /run/rollback); rm -rf /run/rollback /run/redis-ports-block")
+    lab.sh("for t in iptables ip6tables; do $t -F; $t -X; $t -t mangle -F; $t -t mangle -X; done")
+    lab.sh("/usr/local/sbin/redis-ports-block apply")
+    assert lab.own_rules() == before
+
+
+def test_confirming_what_was_taken_back_fails(lab):
+    lab.apply()
+    before = lab.own_rules()
+    lab.apply(OTHER | {"rollback_after": 1})
+    wait_until(lambda: not on_trial(lab) and lab.own_rules() == before)
+    result = lab.module("redis_firewall", CONFIRM)
+    assert result["failed"]
+    assert "taken back" in result["msg"]
+    assert lab.own_rules() == before
+
+
+def test_rules_that_were_tampered_with_are_not_confirmed(lab):
+    lab.apply()
+    lab.apply(OTHER | {"rollback_after": 60})
+    lab.sh("iptables -F REDIS-PORTS")
+    assert "could not be kept" in lab.module("redis_firewall", CONFIRM)["msg"]
+    assert on_trial(lab)
+
+
+def test_a_killed_run_is_taken_up_again(lab):
+    """The next run finds a trial: it begins a new one, and what comes back in the end is what was last confirmed."""
+    lab.apply()
+    before = lab.own_rules()
+    lab.apply(OTHER | {"rollback_after": 60})
+    predicted = lab.apply(OTHER, check=True)
+    assert "rules are on trial that were never confirmed" in predicted["differences"]
+    result = lab.apply(OTHER | {"rollback_after": 60})
+    assert result["changed"]
+    assert result["pending"]
+    third = {**POLICY, "ports": [{"port": 6379, "sources": ["10.66.1.0/24"]}]}
+    assert lab.apply(third | {"rollback_after": 2})["pending"]
+    wait_until(lambda: not on_trial(lab) and lab.own_rules() == before)
+    assert not host_file(lab, "/run/rollback").exists()
+
+
+def test_without_seconds_the_rules_are_kept_at_once(lab):
+    lab.apply(POLICY | {"rollback_after": 60})
+    assert not lab.apply(OTHER)["pending"]
+    assert not on_trial(lab)
+    assert not host_file(lab, "/run/rollback").exists(), "the timer of the trial before is gone"
+    assert lab.script("commit") != 0
+
+
+def test_mending_is_no_trial(lab):
+    lab.apply()
+    for spoil in ("iptables -F", f"chmod 644 {FILES[0]}"):
+        lab.sh(spoil)
+        result = lab.apply(POLICY | {"rollback_after": 60})
+        assert result["changed"]
+        assert not result["pending"]
+    assert not lab.apply()["changed"]
+
+
+def test_no_timer_no_trial(lab):
+    lab.apply()
+    before = lab.own_rules()
+    lab.sh("printf '#!/bin/sh\\nexit 1\\n' > /usr/sbin/systemd-run")
+    result = lab.module("redis_firewall", OTHER | {"rollback_after": 60})
+    assert result["failed"]
+    assert "the rules before are back" in result["msg"]
+    assert lab.own_rules() == before
+    assert lab.script("check") == 0
+
+
+def test_going_back_opens_nothing(lab):
+    lab.apply()
+    hammers = [
+        Hammer(lab, STRANGER[family], target[family], port, timeout=0.02)
+        for family in (4, 6)
+        for target, port in ((HOST, 7001), (HOST, 6380))
+    ]
+    for one in hammers:
+        one.start()
+    for _attempt in range(5):
+        assert lab.apply({"ports": [{"port": 7001}], "rollback_after": 1})["pending"]
+        wait_until(lambda: not on_trial(lab))
+    counts = [one.stop() for one in hammers]
+    assert min(attempts for attempts, _open in counts) > 100
+    assert [successes for _attempts, successes in counts] == [0] * len(hammers)
