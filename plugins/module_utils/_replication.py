@@ -1,0 +1,121 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is the master of a replicated group, from what its servers say, and who has to be told so: pure functions.
+
+The inventory names the members, never the master: after a failover another server has that role, and to put the old
+order back would throw away what was written since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class Refused(Exception):
+    """What the servers say can't be acted upon. passing: a little later they may say something else."""
+
+    def __init__(self, text, passing=False):
+        super().__init__(text)
+        self.passing = passing
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one server says of itself.
+
+    addresses: {(address, port), ...} under which others may know it. master: (address, port) that it replicates, or
+    None. replicas: the (address, port) of those connected to it. link: 'up' or not. keys: in all databases. failover:
+    master_failover_state. stream: its replication id; a master and its replicas have the same.
+    """
+
+    name: str
+    addresses: frozenset
+    master: tuple | None = None
+    replicas: tuple = ()
+    link: str = "up"
+    keys: int = 0
+    failover: str = "no-failover"
+    stream: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """master: the Node. follow: names of nodes that have to become its replicas. new: nothing was replicated before."""
+
+    master: Node
+    follow: tuple = field(default=())
+    new: bool = False
+
+
+def plan(nodes, sentinel_master=None):
+    """Return the Plan, or raise Refused.
+
+    nodes: all members, in the order of the inventory. sentinel_master: (address, port) that the Sentinels agree on.
+    """
+    known = {address: node for node in nodes for address in node.addresses}
+    for node in nodes:
+        if node.failover != "no-failover":
+            raise Refused("%s is in a failover (%s): wait until it is done." % (node.name, node.failover), passing=True)
+        if node.master is not None and node.master not in known:
+            raise Refused(
+                "%s is a replica of %s:%d, which is no member of this group: name that server too, or make %s a master "
+                "of its own." % (node.name, *node.master, node.name)
+            )
+    master, new = _find_master(nodes, known)
+    if sentinel_master is not None and known.get(sentinel_master) is not master:
+        raise Refused(
+            "the Sentinels hold %s:%d for the master, the servers say it is %s: wait until the failover is done."
+            % (*sentinel_master, master.name),
+            passing=True,
+        )
+    follow = []
+    for node in nodes:
+        if node is master or (node.master is not None and known[node.master] is master):
+            continue
+        if node.master is None and node.keys:
+            raise Refused(
+                "%s is a master with %d keys, and would lose them as a replica of %s: take it out of the group, or "
+                "empty it yourself." % (node.name, node.keys, master.name)
+            )
+        follow.append(node.name)
+    return Plan(master, tuple(follow), new)
+
+
+def _find_master(nodes, known):
+    """Return (the master, whether nobody was one before)."""
+    masters = [node for node in nodes if node.master is None]
+    followed = {known[node.master].name for node in nodes if node.master is not None}
+    leading = [node for node in masters if node.name in followed]
+    if len(leading) > 1:
+        raise Refused(
+            "there are two masters with replicas, %s: find out who has the data that counts, and make the other a "
+            "replica of it." % " and ".join(node.name for node in leading),
+            passing=True,
+        )
+    if not masters:
+        raise Refused(
+            "none of the servers is a master (%s): find out who has the data that counts, and run REPLICAOF NO ONE "
+            "there."
+            % ", ".join("%s follows %s" % (node.name, known[node.master].name) for node in nodes),
+            passing=True,
+        )
+    if leading:
+        return leading[0], False
+    filled = [node for node in masters if node.keys]
+    if len(filled) > 1:
+        raise Refused(
+            "%s are masters with data of their own: a group has one. Take the others out, or empty them yourself."
+            % " and ".join("%s (%d keys)" % (node.name, node.keys) for node in filled)
+        )
+    return (filled or masters)[0], True
+
+
+def lagging(plan_master, nodes):
+    """Return the names of the members that do not follow this master with their link up."""
+    return [
+        node.name
+        for node in nodes
+        if node.name != plan_master.name and (node.master not in plan_master.addresses or node.link != "up")
+    ]

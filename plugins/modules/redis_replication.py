@@ -1,0 +1,248 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_replication
+short_description: Make servers one replicated group, whoever its master is by now
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Asks all servers of the group, and the Sentinels where there are some, who the master is, and makes servers that
+    belong to nobody its replicas. The inventory names the members, never the master, so that a failover is not undone.
+  - In a group in which nobody follows anybody, the server that holds data becomes the master, or the first of
+    O(nodes) when none does.
+  - It is refused, before anything is changed, when a server can't be reached, two servers have data of their own or
+    replicas of their own, a server replicates from outside the group, or the Sentinels disagree with the servers.
+    What a failover under way may explain is waited for, up to O(timeout).
+  - Run it once for the group, from a host that reaches all of it.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.connection
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows who follows whom.
+  idempotent:
+    description: A second run with the same options changes nothing, also after a failover.
+    support: full
+  platform:
+    platforms: all
+options:
+  nodes:
+    description:
+      - The servers of the group. They replace O(login_host), O(login_port) and O(login_unix_socket). The login is the
+        same for all.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      host:
+        description: Address or name of the server, as seen from the host on which the module runs.
+        type: str
+        required: true
+      port:
+        description: Its port for clients, the TLS one with O(tls=true).
+        type: int
+        default: 6379
+      address:
+        description: Address at which the other servers reach it, where that is not O(nodes[].host).
+        type: str
+  sentinels:
+    description: Sentinels that watch the group. All must agree with what the servers say.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: Address or name.
+        type: str
+        required: true
+      port:
+        description: Its port.
+        type: int
+        default: 26379
+  sentinel_master_name:
+    description: What the Sentinels call the group.
+    type: str
+    default: mymaster
+  sentinel_user:
+    description: User for the Sentinels.
+    type: str
+  sentinel_password:
+    description: Its password.
+    type: str
+  timeout:
+    description: Seconds to wait for a failover to end and for the replicas to be in step.
+    type: int
+    default: 60
+  renamed_commands:
+    description: Commands and their new names, to talk to the servers with.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: One master, two replicas, whichever is which
+  celebrum.redis_hardening.redis_replication:
+    nodes:
+      - host: 10.20.0.11
+      - host: 10.20.0.12
+      - host: 10.20.0.13
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
+  run_once: true
+"""
+
+RETURN = r"""
+master:
+  description: The master of the group.
+  returned: success
+  type: str
+  sample: 10.20.0.11:6379
+replicas:
+  description: All others.
+  returned: success
+  type: list
+  elements: str
+  sample: ["10.20.0.12:6379", "10.20.0.13:6379"]
+joined:
+  description: Those that became replicas of it in this run (in check mode, would).
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _connection,
+    _replication,
+    _replication_ask,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
+
+PAUSE = 0.2
+
+
+def open_members(module):
+    """Return the Members, or end the module naming all that can't be asked."""
+    members, problems = [], []
+    for node in module.params["nodes"]:
+        try:
+            members.append(_replication_ask.Member(module.params, node))
+        except (_connection.ConnectionProblem, OSError) as problem:
+            problems.append(str(problem))
+    if problems:
+        module.fail_json(msg="nothing was changed: %s" % " ".join(problems))
+    return members
+
+
+def decide(module, members):
+    """Return (nodes, plan); wait for what passes."""
+    params = module.params
+    end = time.monotonic() + params["timeout"]
+    while True:
+        try:
+            nodes = [member.ask() for member in members]
+            try:
+                told = _replication_ask.sentinel_master(params, params["sentinels"], params["sentinel_master_name"])
+            except ValueError as problem:
+                raise _replication.Refused(str(problem), passing=True) from problem
+            return nodes, _replication.plan(nodes, told)
+        except _replication.Refused as refused:
+            if not refused.passing or time.monotonic() > end:
+                module.fail_json(msg="nothing was changed: %s" % refused)
+        time.sleep(PAUSE)
+
+
+def join(module, members, plan):
+    """Make the servers of the plan replicas of its master, and wait until they are in step."""
+    by_name = {member.name: member for member in members}
+    for name in plan.follow:
+        unwritten = by_name[name].follow(by_name[plan.master.name])
+        if unwritten:
+            module.warn(
+                "%s follows %s, but could not write that to its file, and will not after a restart: %s"
+                % (name, plan.master.name, unwritten)
+            )
+    end = time.monotonic() + module.params["timeout"]
+    while True:
+        late = _replication.lagging(plan.master, [member.ask() for member in members])
+        if not late:
+            return
+        if time.monotonic() > end:
+            module.fail_json(
+                msg="%s did not get in step with %s within %d s: look at masteruser, masterauth and its log, and "
+                "whether the firewall lets it in" % (", ".join(late), plan.master.name, module.params["timeout"])
+            )
+        time.sleep(PAUSE)
+
+
+def listing(nodes, plan=None):
+    """Return who follows whom, a line for each server."""
+    lines = []
+    for node in nodes:
+        follows = "%s:%d" % node.master if node.master else ""
+        if plan and node.name in plan.follow:
+            follows = plan.master.name
+        lines.append("%s %s" % (node.name, "replica of " + follows if follows else "master"))
+    return "".join(line + "\n" for line in lines)
+
+
+def main():
+    place = dict(host=dict(type="str", required=True), address=dict(type="str"))
+    module = AnsibleModule(
+        argument_spec=dict(
+            **_connection.redis_argument_spec(),
+            nodes=dict(
+                type="list", elements="dict", required=True, options=dict(place, port=dict(type="int", default=6379))
+            ),
+            sentinels=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(host=place["host"], port=dict(type="int", default=26379)),
+            ),
+            sentinel_master_name=dict(type="str", default="mymaster"),
+            sentinel_user=dict(type="str"),
+            sentinel_password=dict(type="str", no_log=True),
+            timeout=dict(type="int", default=60),
+            renamed_commands=dict(type="dict", default={}),
+        ),
+        supports_check_mode=True,
+        **_connection.CONNECTION_RULES,
+    )
+    _connection.require_library(module)
+    problems = rename_problems(module.params["renamed_commands"])
+    names = ["%s:%d" % (node["host"], node["port"]) for node in module.params["nodes"]]
+    problems += ["nodes names %s twice." % name for name in sorted(set(names)) if names.count(name) > 1]
+    if problems:
+        module.fail_json(msg=" ".join(problems))
+
+    members = open_members(module)
+    try:
+        nodes, plan = decide(module, members)
+        result = dict(changed=bool(plan.follow), master=plan.master.name, joined=list(plan.follow))
+        result["replicas"] = [node.name for node in nodes if node.name != plan.master.name]
+        if module._diff and plan.follow:
+            result["diff"] = dict(before=listing(nodes), after=listing(nodes, plan))
+        if not module.check_mode and result["replicas"]:
+            join(module, members, plan)
+    except (_connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    finally:
+        for member in members:
+            member.close()
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

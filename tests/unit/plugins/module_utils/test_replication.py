@@ -1,0 +1,113 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is the master, and who has to follow it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import Node, Refused, lagging, plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def node(number, follows=None, **more):
+    return Node(
+        name=f"r{number}",
+        addresses=frozenset({(f"10.0.0.{number}", 6379), (f"10.0.0.{number}", 6380)}),
+        master=None if follows is None else (f"10.0.0.{follows}", 6379),
+        **more,
+    )
+
+
+def test_a_new_group_follows_its_first_member():
+    found = plan([node(1), node(2), node(3)])
+    assert (found.master.name, found.follow, found.new) == ("r1", ("r2", "r3"), True)
+
+
+def test_a_new_group_follows_the_one_with_data():
+    found = plan([node(1), node(2, keys=5), node(3)])
+    assert (found.master.name, found.follow) == ("r2", ("r1", "r3"))
+
+
+def test_after_a_failover_nothing_is_to_do():
+    found = plan([node(1, follows=3, keys=5), node(2, follows=3, keys=5), node(3, keys=5)])
+    assert (found.master.name, found.follow, found.new) == ("r3", (), False)
+
+
+def test_an_old_master_that_comes_back_empty_follows_the_new_one():
+    assert plan([node(1), node(2, follows=3), node(3, keys=9)]).follow == ("r1",)
+
+
+def test_a_replica_of_a_replica_is_led_to_the_master():
+    assert plan([node(1), node(2, follows=1), node(3, follows=2)]).follow == ("r3",)
+
+
+def test_the_tls_port_is_the_same_server():
+    other = dataclasses.replace(node(2), master=("10.0.0.1", 6380))
+    assert plan([node(1), other]).follow == ()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words", "passing"),
+    [
+        ([node(1, keys=1), node(2, keys=1)], "r1 (1 keys) and r2 (1 keys) are masters with data of their own", False),
+        ([node(1), node(2, follows=1), node(3), node(4, follows=3)], "two masters with replicas, r1 and r3", True),
+        ([node(1), node(2, follows=9)], "r2 is a replica of 10.0.0.9:6379, which is no member", False),
+        ([node(1), node(2, follows=1), node(3, keys=7)], "r3 is a master with 7 keys, and would lose them", False),
+        ([node(1, follows=2), node(2, follows=1)], "r1 follows r2, r2 follows r1", True),
+        ([node(1, failover="waiting-for-sync"), node(2, follows=1)], "r1 is in a failover", True),
+    ],
+)
+def test_refused(nodes, words, passing):
+    with pytest.raises(Refused) as refused:
+        plan(nodes)
+    assert words in str(refused.value)
+    assert refused.value.passing is passing
+
+
+def test_sentinels_must_agree():
+    nodes = [node(1), node(2, follows=1)]
+    assert plan(nodes, ("10.0.0.1", 6379)).master.name == "r1"
+    with pytest.raises(Refused, match="Sentinels hold 10.0.0.2:6379") as refused:
+        plan(nodes, ("10.0.0.2", 6379))
+    assert refused.value.passing
+
+
+def test_lagging():
+    nodes = [node(1), node(2, follows=1), node(3, follows=1, link="down"), node(4, follows=2)]
+    assert lagging(nodes[0], nodes) == ["r3", "r4"]
+
+
+groups = st.integers(2, 5).flatmap(
+    lambda size: st.tuples(
+        *(
+            st.builds(
+                lambda follows, keys, number=number: node(
+                    number, follows=follows if follows != number else None, keys=keys
+                ),
+                st.none() | st.integers(1, size),
+                st.integers(0, 2),
+            )
+            for number in range(1, size + 1)
+        )
+    )
+)
+
+
+@given(groups)
+def test_nobody_loses_data_and_a_second_plan_is_empty(nodes):
+    try:
+        found = plan(list(nodes))
+    except Refused:
+        return
+    for one in nodes:
+        assert not (one.name in found.follow and one.master is None and one.keys), "its keys would be erased"
+    master = next(iter(sorted(found.master.addresses)))
+    after = [dataclasses.replace(one, master=master) if one.name in found.follow else one for one in nodes]
+    again = plan(after)
+    assert (again.master.name, again.follow) == (found.master.name, ())
+    assert lagging(found.master, after) == []
