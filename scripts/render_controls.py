@@ -11,6 +11,9 @@ GROUPS = {
     "ACL": "Users and logins",
     "CMD": "Commands",
     "CFG": "Settings",
+    "TLS": "TLS",
+    "SEN": "Sentinel",
+    "CLU": "Cluster",
     "HST": "Host",
     "VER": "Versions",
     "AUD": "Audit",
@@ -27,6 +30,8 @@ def main():
         if control.split("-")[1] not in GROUPS:
             sys.exit(f"{control} belongs to no group of this page")
     for group, title in GROUPS.items():
+        if not any(control.split("-")[1] == group for control in CONTROLS):
+            continue
         print(f"\n## {title}")
         for control, entry in CONTROLS.items():
             if control.split("-")[1] != group:

@@ -6,15 +6,21 @@
 
 from __future__ import annotations
 
-import os
-
-import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments, _policy, _policy_ports
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _arguments,
+    _policy,
+    _policy_container,
+    _policy_notice,
+    _policy_ports,
+    _policy_tls,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports, refusal
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils import _inventory
 
-ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
-_YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Roles that leave the hosts alone: what system these have, and whether facts were gathered, does not matter.
+_ON_CONTROLLER = {"documents"}
 
 
 class ActionModule(ActionBase):
@@ -26,7 +32,7 @@ class ActionModule(ActionBase):
             argument_spec=dict(roles=dict(type="list", elements="str", required=True))
         )
         result = super().run(tmp, task_vars)
-        specs = read_specs()
+        specs = _inventory.read_specs()
         strangers = sorted(set(arguments["roles"]) - set(specs))
         if strangers:
             raise AnsibleActionFail(
@@ -40,7 +46,7 @@ class ActionModule(ActionBase):
         return result
 
     def _problems(self, roles, specs, variables):
-        defaults = self._defaults(specs)
+        defaults = _inventory.role_defaults(self._loader)
         # In check mode our lookup writes no file: a policy that is refused must leave nothing behind.
         merged = {**defaults, **variables, "ansible_check_mode": True}
         self._templar = self._templar.copy_with_new_env(available_variables=merged)
@@ -70,10 +76,18 @@ class ActionModule(ActionBase):
             if name in variables:
                 ports[name], found = self._checked(name, variables[name], {"type": "int"})
                 problems += found
-        problems += _policy_ports.port_problems(settings, _policy_ports.ssh_ports(ports, facts))
+        opened, found = self._resolve_sources(settings, specs, merged)
+        problems += found
+        ssh_ports = _policy_ports.ssh_ports(ports, facts)
+        problems += _policy_ports.port_problems(settings, ssh_ports)
         problems += _policy_ports.firewall_problems(settings)
-        problems += _policy.system_problems(facts, settings.get("redis_allow_untested_system", False))
-        problems += _policy.policy_problems(settings)
+        problems += _policy_notice.notice_problems(settings, ssh_ports)
+        if set(roles) - _ON_CONTROLLER:
+            problems += _policy.system_problems(facts, settings.get("redis_allow_untested_system", False))
+        for check in (_policy.policy_problems, _policy_tls.tls_problems, _policy_container.container_problems):
+            problems += check(settings)
+        if opened is not None:
+            problems += _policy_ports.exposure_problems(settings, opened)
         return [" ".join(problem.split()) for problem in problems]
 
     def _checked(self, name, raw, spec):
@@ -84,26 +98,29 @@ class ActionModule(ActionBase):
             return None, ["%s can't be evaluated: %s" % (name, _reason(error, _has_secret(spec)))]
         return _arguments.check_value(name, value, spec)
 
-    def _defaults(self, specs):
-        """Return the defaults of all roles: the policy is checked before any role has been loaded."""
-        defaults = {}
-        for role in sorted(specs):
-            path = os.path.join(ROLES, role, "defaults", "main.yml")
-            if os.path.exists(path):
-                defaults.update(self._loader.load_from_file(path, trusted_as_template=True) or {})
-        return defaults
+    def _resolve_sources(self, settings, specs, variables):
+        """Put addresses in place of names into the settings; return (firewall_ports with addresses, problems).
 
+        The ports are None where they are not known, so that further checks are not misled.
+        """
+        sources = _inventory.sources_of(variables)
+        allowed = settings.pop("redis_allowed_sources", None)
+        addresses, refused = sources.expand(allowed or [])
+        problems = [refusal("redis_allowed_sources", problem) for problem in refused]
+        if allowed is not None and not refused:
+            settings["redis_allowed_sources"] = addresses
 
-def read_specs():
-    """Return role -> the options of its entry point main, for all roles of this collection."""
-    specs = {}
-    for role in sorted(os.listdir(ROLES)):
-        path = os.path.join(ROLES, role, "meta", "argument_specs.yml")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                content = yaml.load(file, Loader=_YamlLoader)  # noqa: S506 - it is the safe loader
-            specs[role] = content["argument_specs"]["main"].get("options", {})
-    return specs
+        if "firewall_ports" in settings:
+            ports, found = expand_ports(settings["firewall_ports"], sources, told=allowed)
+            settings["firewall_ports"] = ports
+            return None if refused or found else ports, problems + found
+        # Not among the checked roles, but it says who may reach the server.
+        ports, found = self._checked("firewall_ports", variables["firewall_ports"], specs["firewall"]["firewall_ports"])
+        if not found:
+            ports, found = expand_ports(ports, sources)
+        if found:
+            ports = _policy_ports.default_ports(settings)
+        return None if refused else ports, problems
 
 
 def _has_secret(spec):

@@ -71,6 +71,12 @@ def source_problems(name, sources):
             networks.append(parse_source(entry))
         except PolicyProblem as problem:
             problems.append("%s[%d] is refused: %s." % (name, at, problem))
+    return problems + width_problems(name, networks)
+
+
+def width_problems(name, networks):
+    """Return a problem for each family of which these are half of all addresses or more. name: how to call them."""
+    problems = []
     for version, bits in ((4, 32), (6, 128)):
         own = [network for network in networks if network.version == version]
         # Split into pieces, the internet is still the internet.

@@ -17,7 +17,6 @@ from pathlib import PurePosixPath
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import (
     bind_problems,
-    exposed,
     source_problems,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import COMMANDS, rename_problems
@@ -80,16 +79,6 @@ def system_problems(facts, allow_untested):
     return [
         "The host runs %s %s, which is not supported; tested are %s. To go on at your own risk set "
         "redis_allow_untested_system: true." % (system, version, tested)
-    ]
-
-
-def _exposure(bind, sources):
-    # TLS with client certificates will be the other way to be allowed here, once roles/redis has variables for it.
-    if sources or not exposed(bind):
-        return []
-    return [
-        "redis_bind has %s, where others can connect, and redis_allowed_sources is empty: name the clients, as in "
-        "redis_allowed_sources: [10.0.3.0/24], or set redis_bind: [127.0.0.1]." % ", ".join(exposed(bind))
     ]
 
 
@@ -261,7 +250,6 @@ def _waivers(waivers):
 # The variables that a check needs, in the order of its parameters.
 _CHECKS = (
     (("redis_bind",), bind_problems),
-    (("redis_bind", "redis_allowed_sources"), _exposure),
     (("redis_allowed_sources",), _sources),
     (("redis_users",), _users),
     (("redis_admin_user", "redis_users"), _admin),

@@ -7,6 +7,63 @@
 from __future__ import annotations
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import exposed, width_problems
+
+# What default_ports() and served_ports() look at.
+PORT_VARIABLES = ("redis_port", "redis_tls", "redis_tls_port", "redis_allowed_sources")
+
+
+def served_ports(settings):
+    """Return (variable, port, purpose) for each port that a server of the host listens on, as far as is known."""
+    # YAML takes a bare off for false.
+    tls = str(settings.get("redis_tls", "off")).lower()
+    ports = []
+    if tls != "required":
+        ports.append(("redis_port", settings.get("redis_port", 6379), "data"))
+    if tls not in ("off", "false"):
+        ports.append(("redis_tls_port", settings.get("redis_tls_port", 6380), "tls"))
+    return ports
+
+
+def default_ports(settings):
+    """Return firewall_ports as the other roles have it. settings: those variables of PORT_VARIABLES that there are."""
+    sources = settings.get("redis_allowed_sources") or []
+    served = served_ports(settings)
+    ports = [{"port": port, "sources": sources, "purpose": purpose} for _name, port, purpose in served]
+    if "redis_port" not in [name for name, _port, _purpose in served]:
+        ports.append({"port": settings.get("redis_port", 6379), "sources": [], "purpose": "reserved"})
+    return ports
+
+
+def exposure_problems(settings, ports):
+    """Refuse servers that others can connect to while nobody is named who may, or while nothing guards the port.
+
+    ports: firewall_ports with addresses.
+    """
+    bound = exposed(settings.get("redis_bind", []))
+    if not bound:
+        return []
+    bound = "redis_bind has %s, where others can connect, and " % ", ".join(bound)
+    if settings.get("redis_allowed_sources") == [] and not any(entry["sources"] for entry in ports):
+        return [bound + _NOBODY]
+    problems = []
+    for name, port, purpose in served_ports(settings):
+        if name not in settings:
+            continue
+        where = "%s (%s): " % (port, name)
+        advice = "in firewall_ports, as in {port: %s, purpose: %s, sources: [10.0.3.0/24]}" % (port, purpose)
+        entries = [entry for entry in ports if entry["port"] == port]
+        if not entries and port not in settings.get("firewall_reserved_ports", []):
+            problems.append("%snothing guards port %sname it %s." % (bound, where, advice))
+        elif not any(entry["sources"] for entry in entries if entry["purpose"] != "reserved"):
+            problems.append("%snobody is named who may use port %sname the clients %s." % (bound, where, advice))
+    return problems
+
+
+_NOBODY = (
+    "redis_allowed_sources is empty: name the clients, as in redis_allowed_sources: [10.0.3.0/24], or set "
+    "redis_bind: [127.0.0.1]."
+)
 
 
 def ssh_ports(variables, facts):
@@ -53,9 +110,20 @@ def firewall_problems(settings):
     defaults = {"sources": [], "purpose": "data"}
     ports = [{**defaults, **entry} for entry in settings["firewall_ports"]]
     try:
-        _firewall.build_policy(
-            ports, settings.get("firewall_reserved_ports", []), settings.get("firewall_docker_bridges", [])
+        policy = _firewall.build_policy(
+            ports,
+            settings.get("firewall_reserved_ports", []),
+            settings.get("firewall_docker_bridges", []),
+            settings.get("firewall_reserved_audience", "drop"),
+            settings.get("firewall_reserved_notice", False),
         )
     except _firewall.PolicyProblem as refused:
         return ["firewall_%s." % problem for problem in refused.problems]
-    return []
+    # What redis_allowed_sources has is told under that name.
+    allowed = settings.get("redis_allowed_sources")
+    return [
+        problem
+        for port, networks in policy.sources.items()
+        if not any(entry["port"] == port and entry["sources"] == allowed for entry in ports)
+        for problem in width_problems("firewall_ports (port %d)" % port, networks)
+    ]

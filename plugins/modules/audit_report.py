@@ -94,7 +94,7 @@ attributes:
 EXAMPLES = r"""
 - name: Write the report of the audit
   celebrum.redis_hardening.audit_report:
-    path: "{{ inventory_dir }}/reports"
+    path: /srv/reports
     waivers:
       - id: RH-CFG-03
         host: cache1

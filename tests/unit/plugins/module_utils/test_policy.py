@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _policy, _policy_ports
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,9 @@ def user(name="app", **other):
 
 
 def problems(**settings):
-    return _policy.policy_problems({**DEFAULTS, "redis_admin_password": LONG, **settings})
+    settings = {**DEFAULTS, "redis_admin_password": LONG, **settings}
+    ports = _policy_ports.default_ports(settings)
+    return _policy.policy_problems(settings) + _policy_ports.exposure_problems(settings, ports)
 
 
 def test_the_defaults_of_the_role_are_a_good_policy():

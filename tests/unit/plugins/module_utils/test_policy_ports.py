@@ -58,3 +58,61 @@ def test_firewall_that_can_be_made():
     ports = [{"port": 6379, "sources": ["10.0.0.5", "fd00::/64"]}]
     assert _policy_ports.firewall_problems({"firewall_ports": ports, "firewall_reserved_ports": [6380]}) == []
     assert _policy_ports.firewall_problems({}) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "purposes"),
+    [
+        ({}, {6379: "data"}),
+        ({"redis_tls": "off", "redis_tls_port": 6380}, {6379: "data"}),
+        ({"redis_tls": False}, {6379: "data"}),
+        ({"redis_port": 7000, "redis_tls": "optional", "redis_tls_port": 7010}, {7000: "data", 7010: "tls"}),
+        ({"redis_tls": "required"}, {6380: "tls", 6379: "reserved"}),
+    ],
+)
+def test_default_ports_are_open_to_the_allowed_sources(settings, purposes):
+    ports = _policy_ports.default_ports({**settings, "redis_allowed_sources": ["apps"]})
+    assert {entry["port"]: entry["purpose"] for entry in ports} == purposes
+    assert all(entry["sources"] == ([] if entry["purpose"] == "reserved" else ["apps"]) for entry in ports)
+
+
+EXPOSED = {"redis_bind": ["127.0.0.1", "10.0.0.1"], "redis_port": 6379, "redis_allowed_sources": ["10.0.0.9"]}
+NAMED = {"port": 6379, "sources": ["10.0.0.9"], "purpose": "data"}
+TLS = {"redis_tls": "optional", "redis_tls_port": 6380}
+
+
+@pytest.mark.parametrize(
+    ("settings", "ports", "words"),
+    [
+        (EXPOSED, [NAMED], None),
+        ({**EXPOSED, "redis_allowed_sources": []}, [NAMED], None),
+        ({**EXPOSED, "redis_allowed_sources": []}, [{**NAMED, "sources": []}], "redis_allowed_sources is empty"),
+        (EXPOSED, [{**NAMED, "sources": []}], "nobody is named who may use port 6379 (redis_port)"),
+        (EXPOSED, [{**NAMED, "purpose": "reserved"}], "nobody is named who may use port 6379"),
+        (EXPOSED, [{**NAMED, "port": 7000}], "nothing guards port 6379 (redis_port)"),
+        ({**EXPOSED, "firewall_reserved_ports": [6379]}, [{**NAMED, "port": 7000}], "nobody is named who may use"),
+        ({**EXPOSED, **TLS}, [NAMED], "nothing guards port 6380 (redis_tls_port): name it in firewall_ports, as in"),
+        ({**EXPOSED, **TLS}, [NAMED, {**NAMED, "port": 6380, "purpose": "tls"}], None),
+        ({**EXPOSED, **TLS, "redis_tls": "required"}, [{**NAMED, "port": 6380, "purpose": "tls"}], None),
+        ({**EXPOSED, "redis_bind": ["127.0.0.1", "-::1"]}, [], None),
+        ({"redis_port": 6379}, [], None),
+        # What has the wrong type is reported already.
+        ({key: EXPOSED[key] for key in ("redis_bind", "redis_allowed_sources")}, [NAMED | {"port": 7}], None),
+    ],
+)
+def test_a_port_that_others_can_reach_needs_sources(settings, ports, words):
+    problems = _policy_ports.exposure_problems(settings, ports)
+    if words is None:
+        assert problems == []
+    else:
+        (line,) = problems
+        assert line.startswith("redis_bind has 10.0.0.1, where others can connect, and ")
+        assert words in line
+
+
+def test_half_of_the_internet_is_told_once():
+    halves = ["64.0.0.0/2", "128.0.0.0/1"]
+    ports = {"firewall_ports": [{"port": 6379, "sources": halves}]}
+    (line,) = _policy_ports.firewall_problems(ports)
+    assert "firewall_ports (port 6379) has 64.0.0.0/2 and 128.0.0.0/1, which is half of the internet" in line
+    assert _policy_ports.firewall_problems({**ports, "redis_allowed_sources": halves}) == []
