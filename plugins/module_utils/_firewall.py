@@ -20,11 +20,22 @@ DOCKER_CHAIN = "REDIS-PORTS-DOCKER"
 # A comment in our rules by which they are told from other people's chains of the same name.
 MARK = "redis_hardening"
 TABLES = ("filter", "mangle")
+# Only there where the policy has a notice.
+NOTICE_TABLE = "nat"
 FAMILIES = (4, 6)
 PURPOSES = ("data", "tls", "bus", "sentinel", "reserved")
 # What becomes of those who come to a reserved port without being named.
 AUDIENCES = ("drop", "reject", "notice")
+# Where the notice listens, and nothing else. Who may see it is led here from the reserved ports, which themselves
+# stay closed: a Redis that gets one of them by accident is never what answers.
+NOTICE_PORT = 63790
+# New connections of one address, or of an IPv6 network of 64 bits, where the notice is for everyone. A full table of
+# addresses drops those that are not in it.
+NOTICE_RATE = "--hashlimit-upto 20/min --hashlimit-burst 10 --hashlimit-mode srcip --hashlimit-name redis-port-notice"
+NOTICE_TABLE_SIZE = "--hashlimit-htable-max 10000"
 MULTIPORT_LIMIT = 15
+# The modules' options that make a policy, in the order of build_policy().
+OPTIONS = ("ports", "reserved_ports", "docker_bridges", "reserved_audience", "reserved_notice")
 
 
 class PolicyProblem(ValueError):
@@ -39,13 +50,15 @@ class PolicyProblem(ValueError):
 class Policy:
     """sources: guarded port -> the networks that may reach it, sorted. bridges: names or prefixes of interfaces.
 
-    reserved: the ports that no server is to have, sorted. audience: what others than the named sources meet there.
+    reserved: the ports that no server is to have, sorted; their sources are those of the notice. audience: what others
+    meet there. notice: whether the host has a notice at all; NOTICE_PORT is then one of the ports, without sources.
     """
 
     sources: dict
     bridges: tuple
     reserved: tuple = ()
     audience: str = "drop"
+    notice: bool = False
 
     @property
     def ports(self):
@@ -60,13 +73,20 @@ class Policy:
 
     def groups(self, family, containers=False):
         """Yield (ports, networks) for each set of ports that are open to the same networks of this family."""
+        return self._grouped(self.ports, family, containers)
+
+    def reader_groups(self, family):
+        """The same for the reserved ports, from which these networks are led to the notice."""
+        return self._grouped(self.reserved, family)
+
+    def _grouped(self, ports, family, containers=False):
         groups = {}
-        for port in self.ports:
+        for port in ports:
             networks = self.named(port, family, containers)
             if networks:
                 groups.setdefault(networks, []).append(port)
-        for networks, ports in groups.items():
-            yield ports, networks
+        for networks, members in groups.items():
+            yield members, networks
 
 
 @functools.cache
@@ -81,8 +101,8 @@ def parse_source(text):
             interface = ipaddress.ip_interface(text)
         except ValueError:
             raise PolicyProblem(
-                "'%s' is neither an address nor a network. Write it like 10.0.0.5, 10.0.0.0/24 or fd00:1::/64; names "
-                "are not supported, because a rule keeps the address that a name had when the rule was made" % text
+                "'%s' is neither an address nor a network. Write it like 10.0.0.5, 10.0.0.0/24 or fd00:1::/64; the "
+                "lookup celebrum.redis_hardening.firewall_ports makes addresses of groups, hosts and names" % text
             ) from None
         raise PolicyProblem(
             "%s has bits set behind the network's length: write %s for the network, or %s for the one address"
@@ -97,8 +117,11 @@ def parse_source(text):
     return network
 
 
-def build_policy(ports, reserved_ports, docker_bridges, audience="drop"):
-    """Return the Policy of these module options, or raise PolicyProblem with all that is wrong with them."""
+def build_policy(ports, reserved_ports, docker_bridges, audience="drop", notice=False):
+    """Return the Policy of these module options, or raise PolicyProblem with all that is wrong with them.
+
+    notice: the sources of any port may see the notice on all reserved ports.
+    """
     problems = []
     sources, used = {}, set()
     for index, entry in enumerate(ports):
@@ -121,6 +144,13 @@ def build_policy(ports, reserved_ports, docker_bridges, audience="drop"):
         if not 1 <= port <= 65535:
             problems.append("reserved_ports: %s: a port is a number from 1 to 65535" % port)
         sources.setdefault(port, set())
+    reserved = sorted(set(sources) - used)
+    everyone = set().union(*sources.values()) if notice else set()
+    for port in reserved:
+        sources[port] |= everyone
+    notice = bool(reserved) and (notice or audience == "notice" or any(sources[port] for port in reserved))
+    if notice and NOTICE_PORT in sources:
+        problems.append("ports: %d is the notice's own; give Redis another port" % NOTICE_PORT)
     if not sources:
         problems.append("ports and reserved_ports are both empty: there is nothing to guard")
     for name in docker_bridges:
@@ -128,11 +158,14 @@ def build_policy(ports, reserved_ports, docker_bridges, audience="drop"):
             problems.append("docker_bridges: '%s' is not the name of an interface, nor a prefix such as br-+" % name)
     if problems:
         raise PolicyProblem(*problems)
+    if notice:
+        sources[NOTICE_PORT] = set()
     return Policy(
         sources={port: tuple(sorted(named, key=_network_order)) for port, named in sources.items()},
         bridges=tuple(dict.fromkeys(docker_bridges)),
-        reserved=tuple(sorted(set(sources) - used)),
+        reserved=tuple(reserved),
         audience=audience,
+        notice=notice,
     )
 
 
@@ -172,18 +205,65 @@ def multiports(ports):
 def render(policy, family):
     """Return table -> chain -> rules for one family, each rule as iptables-save prints it after '-A CHAIN '."""
     docker = _docker_chains(policy, family)
-    return {"filter": {**_host_chains(policy, family), **docker}, "mangle": docker}
+    tables = {"filter": {**_host_chains(policy, family), **docker}, "mangle": docker}
+    return {**tables, NOTICE_TABLE: _notice_chains(policy, family)} if policy.notice else tables
 
 
 def _host_chains(policy, family):
     main = ["-i lo -m comment --comment %s -j ACCEPT" % MARK]
     chains = {INPUT_CHAIN: main}
-    for ports, networks in policy.groups(family):
+    # Reserved ports themselves are as closed as those of containers.
+    for ports, networks in policy.groups(family, containers=True):
         name = "%s-%d" % (INPUT_CHAIN, ports[0])
         main += ["-p tcp -m multiport --dports %s -j %s" % (value, name) for value in multiports(ports)]
         chains[name] = ["-s %s -j ACCEPT" % _address(network) for network in networks]
+    if policy.notice:
+        rules, more = _notice_doors(policy, family)
+        main += rules
+        chains.update(more)
+    if policy.audience == "reject":
+        main += [
+            "-p tcp -m multiport --dports %s -j REJECT --reject-with tcp-reset" % value
+            for value in multiports(policy.reserved)
+        ]
     # Without a look at the connection's state: whoever is no longer named is cut off at once.
     main += ["-p tcp -m multiport --dports %s -j DROP" % value for value in multiports(policy.ports)]
+    return chains
+
+
+def _notice_doors(policy, family):
+    """Return (rules, chains): who gets to the notice's port, led there from a reserved port and in no other way."""
+    led = "-p tcp -m tcp --dport %d -m conntrack %%s--ctorigdstport %%s --ctdir ORIGINAL %%s" % NOTICE_PORT
+    rules, chains = [], {}
+    for ports, networks in policy.reader_groups(family):
+        name = "%s-%d" % (INPUT_CHAIN, ports[0])
+        rules += [led % ("", word, "-j " + name) for word in port_words(ports)]
+        chains[name] = ["-s %s -j ACCEPT" % _address(network) for network in networks]
+    if policy.audience == "notice":
+        mask = " --hashlimit-srcmask 64" if family == 6 else ""
+        limit = "-m hashlimit %s %s%s -j ACCEPT" % (NOTICE_RATE, NOTICE_TABLE_SIZE, mask)
+        for word in port_words(policy.reserved):
+            rules.append(led % ("--ctstate ESTABLISHED ", word, "-j ACCEPT"))
+            rules.append(led % ("--ctstate NEW ", word, limit))
+    return rules, chains
+
+
+def _notice_chains(policy, family):
+    """Return the chains that lead from the reserved ports to the notice. What containers send is left alone, and so is
+    what the host sends itself, which does not come this way."""
+    main = ["-m addrtype ! --dst-type LOCAL -m comment --comment %s -j RETURN" % MARK]
+    main += ["-i %s -j RETURN" % bridge for bridge in policy.bridges]
+    chains = {INPUT_CHAIN: main}
+    reserved = "-p tcp -m multiport --dports %s -j %s"
+    for ports, networks in policy.reader_groups(family):
+        name = "%s-%d" % (INPUT_CHAIN, ports[0])
+        main += [reserved % (value, name) for value in multiports(ports)]
+        chains[name] = [
+            "-s %s -p tcp -j REDIRECT --to-ports %d" % (_address(network), NOTICE_PORT) for network in networks
+        ]
+    if policy.audience == "notice":
+        target = "REDIRECT --to-ports %d" % NOTICE_PORT
+        main += [reserved % (value, target) for value in multiports(policy.reserved)]
     return chains
 
 

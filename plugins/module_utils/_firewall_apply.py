@@ -11,7 +11,11 @@ import os
 import shutil
 import tempfile
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_files, _firewall_host
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _backends,
+    _firewall_files,
+    _firewall_host,
+)
 
 
 def rehearse(module, wanted):
@@ -32,13 +36,14 @@ def rehearse(module, wanted):
 def apply(module, policy, wanted, outdated, kernel_differs, on_trial):
     """Write the files that differ, load the rules, see to the unit. Return whether the rules are on trial now."""
     rules = [path for path in wanted if os.path.dirname(path) == _firewall_files.FOLDER]
-    others = [path for path in outdated if path not in rules]
-    for path in others:
+    for path in [path for path in outdated if path not in rules]:
         _firewall_host.write_file(path, *wanted[path])
     pending = False
     # The doors first, then what keeps them closed.
-    if on_trial or any(_firewall_host.read_file(path) != wanted[path][0] for path in rules):
-        _close_where_nothing_was(policy, rules)
+    others = other_rules(module)
+    if on_trial or others or any(_firewall_host.read_file(path) != wanted[path][0] for path in rules):
+        if not others:
+            _close_where_nothing_was(module, policy, rules)
         _try(module, wanted)
         pending = module.params["rollback_after"] > 0
     else:
@@ -69,10 +74,20 @@ def confirm(module):
     module.exit_json(changed=True, pending=module.check_mode)
 
 
-def _close_where_nothing_was(policy, rules):
+def other_rules(module):
+    """Return the files of rules of the backends that are not wanted (any more)."""
+    return [
+        path
+        for backend in _backends.others(module.params["backend"])
+        for path in _firewall_host.rules_files(backend.RULES)
+    ]
+
+
+def _close_where_nothing_was(module, policy, rules):
     """On a first run there is nothing to return to: let it be rules without sources."""
     closed = dataclasses.replace(policy, sources={port: () for port in policy.ports}, audience="drop")
-    for path, (text, mode) in _firewall_host.wanted_files(closed).items():
+    texts = _backends.BACKENDS[module.params["backend"]].rules(closed)
+    for path, (text, mode) in _firewall_host.wanted_files(texts).items():
         if path in rules and _firewall_host.read_file(path) is None:
             _firewall_host.write_file(path, text, mode)
 

@@ -5,7 +5,8 @@
 """What becomes of a TCP packet in a table that iptables-save shows: pure functions.
 
 Conditions that can't be judged from the packet alone (a rate, a set, a mark, a destination) may match or not. An answer
-is therefore a set of all that may happen, out of ACCEPT, DROP and RETURN, and a proof takes the worst of it.
+is therefore a set of all that may happen, out of ACCEPT, DROP, RETURN and (in nat) REDIRECT, and a proof takes the
+worst of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ipaddress
 import shlex
 from dataclasses import dataclass
 
-ACCEPT, DROP, RETURN = "ACCEPT", "DROP", "RETURN"
+ACCEPT, DROP, RETURN, REDIRECT = "ACCEPT", "DROP", "RETURN", "REDIRECT"
 # Targets after which the next rule has its turn.
 PASSING = frozenset(
     ["AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP", "LOG", "MARK", "NFLOG", "RATEEST", "SECMARK"]
@@ -31,12 +32,15 @@ ELSEWHERE = "eth77"
 
 @dataclass(frozen=True)
 class Packet:
-    """All but the source. original_port is the port before any address translation. A port of None may be any."""
+    """All but the source. original_port is the port before any address translation, output the interface by which the
+    packet leaves. What is None may be any."""
 
     interface: str
     port: int | None
     original_port: int | None
     state: str = "NEW"
+    output: str | None = None
+    destination: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
 
 
 @dataclass(frozen=True)
@@ -130,13 +134,21 @@ def _in_states(packet, value):
     return None if {"DNAT", "SNAT"} & set(states) else False
 
 
-def _on_interface(packet, value):
-    return packet.interface.startswith(value[:-1]) if value.endswith("+") else packet.interface == value
+def _is_interface(name, value):
+    if name is None:
+        return None
+    return name.startswith(value[:-1]) if value.endswith("+") else name == value
+
+
+def _to(packet, value):
+    return None if packet.destination is None else packet.destination in ipaddress.ip_network(value)
 
 
 _JUDGES = {
     "-p": lambda packet, value: value in ("tcp", "6", "all"),
-    "-i": _on_interface,
+    "-i": lambda packet, value: _is_interface(packet.interface, value),
+    "-o": lambda packet, value: _is_interface(packet.output, value),
+    "-d": _to,
     "--dport": lambda packet, value: _in_ports(packet.port, value),
     "--dports": lambda packet, value: _in_ports(packet.port, value),
     "--ctorigdstport": lambda packet, value: _in_ports(packet.original_port, value),
@@ -205,7 +217,7 @@ def _from(address, sources):
 def _target(target):
     if target in PASSING or not target:
         return set()
-    if target in (ACCEPT, RETURN):
+    if target in (ACCEPT, RETURN, REDIRECT):
         return {target}
     # A target that is not known here may let the packet through.
     return {DROP} if target in (DROP, "REJECT") else {ACCEPT, DROP}

@@ -12,13 +12,13 @@ TRIAL_FOLDER = "/run/redis-ports-block/trial"
 SCRIPT_PATH = "/usr/local/sbin/redis-ports-block"
 UNIT_NAME = "redis-ports-block.service"
 UNIT_PATH = "/etc/systemd/system/" + UNIT_NAME
-WANTED_BY = ("multi-user.target", "docker.service")
+WANTED_BY = ("multi-user.target", "docker.service", "nftables.service")
 
 SCRIPT = r"""#!/bin/sh
 # Managed by celebrum.redis_hardening.
 # Keeps the Redis ports closed to all but the named sources, by the rules in /etc/redis-ports-block.
 #
-#   redis-ports-block apply    load the rules and put the jumps to them in front
+#   redis-ports-block apply    load the rules, put the jumps to them in front, remove those of the other backend
 #   redis-ports-block check    fail, saying why, unless the kernel has exactly these rules, in front
 #   redis-ports-block guard    put jumps in front again that others have got in front of, then check
 #   redis-ports-block status   show the rules with their counters
@@ -29,6 +29,8 @@ SCRIPT = r"""#!/bin/sh
 #   redis-ports-block rollback return to the rules before them, now
 #   redis-ports-block rehearse FOLDER
 #                              load and check the rules of this folder, in a network namespace of its own
+#
+# The rules are those of iptables (rules.v4 and rules.v6), of nftables (rules.nft), or both while one takes over.
 set -eu
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 kept=/etc/redis-ports-block trial=/run/redis-ports-block/trial timer=redis-ports-block-rollback
@@ -36,13 +38,22 @@ own='REDIS-PORTS(-DOCKER)?(-[0-9]+)?'
 
 say() { echo "redis-ports-block: $family $table: $*" >&2; }
 
-# Select a family and a table: commands, the file's section, the kernel's rules.
-use() {
+# Without any rules it is those of iptables that are missing.
+with_nftables() { [ -e "$folder/rules.nft" ]; }
+with_iptables() { [ -e "$folder/rules.v4" ] || [ -e "$folder/rules.v6" ] || ! with_nftables; }
+
+# Select a family and a table, and the commands for them.
+select_table() {
   family=IPv$1 table=$2 file=$folder/rules.v$1
   case $1 in
     4) iptables=iptables ;;
     6) iptables=ip6tables ;;
   esac
+}
+
+# Select the file's section and the kernel's rules as well.
+use() {
+  select_table "$1" "$2"
   [ "$(tail -n 1 "$file")" = COMMIT ] || { say "$file is missing or incomplete"; return 1; }
   wanted=$(sed -n "/^\*$table\$/,/^COMMIT\$/p" "$file" | grep -e '^:' -e '^-A ')
   read_kernel
@@ -52,15 +63,18 @@ read_kernel() {
   actual=$("$iptables-save" -t "$table") || { say "the kernel's rules can't be read"; return 1; }
 }
 
-# Print the lines that put each jump in front, once: none when it is. With 'move' leave those alone that are missing.
+# Print the lines that put each jump in front, once: none when it is. With 'move' leave those alone that are missing;
+# with 'remove' take all away.
 jumps() {
-  printf '%s\n' "$actual" | awk -v table="$table" -v only="${1:-}" '
+  printf '%s\n' "$actual" | awk -v table="$table" -v only="${1:-}" -v keep="${wanted:+1}" '
     BEGIN {
       if (table == "filter") {
         jump["INPUT"] = "-p tcp -j REDIS-PORTS"
         jump["DOCKER-USER"] = "-p tcp -j REDIS-PORTS-DOCKER"
-      } else {
+      } else if (table == "mangle") {
         jump["FORWARD"] = "-p tcp -j REDIS-PORTS-DOCKER"
+      } else {
+        jump["PREROUTING"] = "-p tcp -j REDIS-PORTS"
       }
     }
     $1 == "-A" && ($2 in jump) {
@@ -75,11 +89,17 @@ jumps() {
     }
     END {
       for (chain in jump) {
+        if (!keep) { printf "%s", removal[chain]; continue }
         if (first[chain] && copies[chain] == 1) continue
         if (only == "move" && !copies[chain]) continue
         printf "%s-I %s 1 %s\n", removal[chain], chain, jump[chain]
       }
     }'
+}
+
+# The table nat is for a notice only: without one we have no business there, but to take away what is left of it.
+concerned() {
+  [ "$table" != nat ] || printf '%s\n' "$wanted" "$actual" | grep -qE -e "^(:|-A )$own( |\$)" -e "-j $own\$"
 }
 
 # Load lines into the table in one transaction, without touching any other chain.
@@ -144,16 +164,80 @@ status() {
   done
 }
 
+use_nftables() {
+  family="IPv4 and IPv6" table="inet redis_ports" file=$folder/rules.nft
+  [ "$(tail -n 1 "$file")" = "}" ] || { say "$file is missing or incomplete"; return 1; }
+}
+
+nft_apply() { nft -f "$file" || { say "the rules could not be loaded"; return 1; }; }
+
+# A table in nft's own words, without the sources that were counted at run time.
+uncounted() {
+  awk '
+    /^\tset / { dynamic = 0 }
+    /^\t\tflags / { dynamic = /dynamic/ }
+    dynamic && /^\t\telements = / { counted = 1 }
+    !counted
+    /}$/ { counted = 0 }'
+}
+
+# The words depend on nft's version, so the wanted rules are put in them too, where nobody else sees them.
+nft_check() {
+  wanted=$(unshare --net sh -c "nft -f '$file' && nft -s list table inet redis_ports") ||
+    { say "$file can't be loaded in a network namespace of its own"; return 1; }
+  actual=$(nft -s list table inet redis_ports) || { say "the table is missing"; return 1; }
+  [ "$(printf '%s\n' "$actual" | uncounted)" = "$(printf '%s\n' "$wanted" | uncounted)" ] ||
+    { say "the rules in the kernel are not those of $file"; return 1; }
+}
+
+# Nobody gets in front of a table.
+nft_guard() { nft_check; }
+
+nft_status() { nft list table inet redis_ports; }
+
 # Do it everywhere, whatever happens to the first. A kernel without IPv6 has nothing to close.
 all() {
   failed=0
+  if with_iptables; then
+    for version in 4 6; do
+      [ "$version" = 4 ] || [ -e /proc/net/if_inet6 ] || continue
+      for part in filter mangle nat; do
+        (use "$version" "$part" && { ! concerned || "$1"; }) || failed=1
+      done
+    done
+  fi
+  if with_nftables; then
+    (use_nftables && "nft_$1") || failed=1
+  fi
+  return "$failed"
+}
+
+# Remove what the other backend has in the kernel, unless somebody else made it.
+clear_iptables() {
+  wanted=''
   for version in 4 6; do
-    [ "$version" = 4 ] || [ -e /proc/net/if_inet6 ] || continue
-    for part in filter mangle; do
-      (use "$version" "$part" && "$1") || failed=1
+    for part in filter mangle nat; do
+      select_table "$version" "$part"
+      command -v "$iptables-save" > /dev/null || continue
+      read_kernel || continue
+      if printf '%s\n' "$actual" | grep -qE "^-A $own " &&
+        ! printf '%s\n' "$actual" | grep -qE "^-A $own .*--comment redis_hardening"; then continue; fi
+      ! concerned || { jumps | restore && tidy; }
     done
   done
-  return "$failed"
+}
+
+clear_nftables() {
+  command -v nft > /dev/null || return 0
+  nft list table inet redis_ports 2> /dev/null | grep -q 'comment "redis_hardening"' || return 0
+  nft delete table inet redis_ports
+}
+
+# The new rules first, then the old ones' end, so that the ports are closed all the time.
+settle() {
+  all apply && all check || return 1
+  with_iptables || (clear_iptables)
+  with_nftables || clear_nftables
 }
 
 disarm() { systemctl stop "$timer.timer" "$@" 2>/dev/null || true; }
@@ -176,13 +260,13 @@ keep() {
 back() {
   rm -rf "$trial"
   folder=$kept
-  all apply && all check
+  settle
 }
 
 # The timer runs before anything changes: whoever is killed from here on, and whatever the rules do, it comes to an end.
 try() {
   disarm "$timer.service"
-  if { [ "$2" = 0 ] || arm "$2"; } && rm -rf "$trial" && mv "$1" "$trial" && folder=$trial && all apply && all check
+  if { [ "$2" = 0 ] || arm "$2"; } && rm -rf "$trial" && mv "$1" "$trial" && folder=$trial && settle
   then
     [ "$2" != 0 ] || keep
     return
@@ -209,7 +293,7 @@ if [ "$verb" != rehearse ]; then
 fi
 
 case $verb:$# in
-  apply:1) all apply && all check ;;
+  apply:1) settle ;;
   check:1 | guard:1) all "$verb" ;;
   status:1)
     all status
@@ -223,7 +307,7 @@ case $verb:$# in
     echo "redis-ports-block: not confirmed in time; back to the rules before" >&2
     disarm
     back ;;
-  rehearse:2) folder=$2; all apply && all check ;;
+  rehearse:2) folder=$2; settle ;;
   *) echo "usage: redis-ports-block apply|check|guard|status|commit|rollback|try FOLDER SECONDS" >&2; exit 64 ;;
 esac
 """
@@ -231,12 +315,14 @@ esac
 UNIT = """# Managed by celebrum.redis_hardening.
 [Unit]
 Description=Redis ports closed to all but the named sources
-Documentation=file:///etc/redis-ports-block/rules.v4 file:///etc/redis-ports-block/rules.v6
+Documentation=file:///etc/redis-ports-block
 DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target docker.service
-After=local-fs.target ufw.service
-PartOf=docker.service
+After=local-fs.target ufw.service nftables.service
+# Both may take rules away when they start; /etc/nftables.conf usually begins with a flush of everything.
+PartOf=docker.service nftables.service
+ReloadPropagatedFrom=nftables.service
 
 [Service]
 Type=oneshot
@@ -246,5 +332,5 @@ ExecReload=/usr/local/sbin/redis-ports-block apply
 # Stopping the unit leaves the rules where they are.
 
 [Install]
-WantedBy=multi-user.target docker.service
+WantedBy=multi-user.target docker.service nftables.service
 """

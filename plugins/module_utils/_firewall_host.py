@@ -46,18 +46,18 @@ def read_save(module, family):
     return output
 
 
-def wanted_files(policy):
-    """Return path -> (text, mode) of all that redis_firewall keeps on the host."""
-    wanted = {
-        "%s/rules.v%d" % (_firewall_files.FOLDER, family): (
-            _firewall.rules_file(_firewall.render(policy, family)),
-            0o600,
-        )
-        for family in _firewall.FAMILIES
-    }
+def wanted_files(rules):
+    """Return path -> (text, mode) of all that redis_firewall keeps on the host. rules: name -> text."""
+    wanted = {"%s/%s" % (_firewall_files.FOLDER, name): (text, 0o600) for name, text in rules.items()}
     wanted[_firewall_files.SCRIPT_PATH] = (_firewall_files.SCRIPT, 0o755)
     wanted[_firewall_files.UNIT_PATH] = (_firewall_files.UNIT, 0o644)
     return wanted
+
+
+def rules_files(names):
+    """Return those files of the folder of rules that are there."""
+    paths = ["%s/%s" % (_firewall_files.FOLDER, name) for name in names]
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def read_file(path):

@@ -12,6 +12,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     DOCKER_CHAIN,
     INPUT_CHAIN,
     MARK,
+    NOTICE_TABLE,
     TABLES,
 )
 
@@ -19,17 +20,19 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
 OWN_CHAIN = re.compile(r"REDIS-PORTS(-DOCKER)?(-\d+)?")
 # Table, chain, and its first rule, which leads to ours. Docker takes DOCKER-USER out of FORWARD for a moment whenever
 # it makes a network, and knows nothing of it where it does not manage iptables, as for IPv6 before Docker 27. Nobody
-# takes away what stands in mangle, which packets pass before filter.
+# takes away what stands in mangle, which packets pass before filter. The last is there with a notice only.
 JUMPS = (
     ("filter", "INPUT", "-p tcp -j " + INPUT_CHAIN),
     ("filter", "DOCKER-USER", "-p tcp -j " + DOCKER_CHAIN),
     ("mangle", "FORWARD", "-p tcp -j " + DOCKER_CHAIN),
+    (NOTICE_TABLE, "PREROUTING", "-p tcp -j " + INPUT_CHAIN),
 )
+_ALL_TABLES = (*TABLES, NOTICE_TABLE)
 
 
 def parse_save(text):
     """Return table -> chain -> rules from the output of iptables-save, rules as in render()."""
-    tables = {table: {} for table in TABLES}
+    tables = {table: {} for table in _ALL_TABLES}
     chains = {}
     for line in text.splitlines():
         if line.startswith("*"):
@@ -45,7 +48,8 @@ def parse_save(text):
 def differences(kernel, wanted):
     """Return in words how the kernel's rules differ from the wanted ones; nothing when they don't."""
     found = []
-    for table, chains in wanted.items():
+    for table in _ALL_TABLES:
+        chains = wanted.get(table, {})
         for chain, rules in chains.items():
             if chain not in kernel[table]:
                 found.append("the chain %s of %s is missing" % (chain, table))
@@ -56,13 +60,13 @@ def differences(kernel, wanted):
             for chain in kernel[table]
             if OWN_CHAIN.fullmatch(chain) and chain not in chains
         ]
-    return found + jump_differences(kernel)
+    return found + jump_differences(kernel, wanted)
 
 
-def jump_differences(kernel):
-    """Return in words how the way to our chains differs from JUMPS."""
+def jump_differences(kernel, tables=TABLES):
+    """Return in words how the way to our chains, in these tables, differs from JUMPS."""
     found = []
-    for table, chain, rule in JUMPS:
+    for table, chain, rule in [jump for jump in JUMPS if jump[0] in tables]:
         way = "%s of %s to %s" % (chain, table, target(rule))
         jumps = _jumps(kernel[table].get(chain, []), target(rule))
         exact = [number for number, other in jumps if other == rule]
@@ -107,7 +111,7 @@ def foreign_chain(kernel):
 def listing(kernel):
     """Return our chains and the jumps to them, as lines for a diff."""
     lines = []
-    for table in TABLES:
+    for table in _ALL_TABLES:
         own = []
         for _table, chain, rule in [jump for jump in JUMPS if jump[0] == table]:
             for number, other in _jumps(kernel[table].get(chain, []), target(rule)):
@@ -123,7 +127,7 @@ def wanted_listing(wanted):
     """Return the same lines for the wanted state."""
     return listing(
         {
-            table: {**chains, **{chain: [rule] for jump_table, chain, rule in JUMPS if jump_table == table}}
-            for table, chains in wanted.items()
+            table: {**chains, **{chain: [rule] for jump_table, chain, rule in JUMPS if jump_table == table and chains}}
+            for table, chains in ((table, wanted.get(table, {})) for table in _ALL_TABLES)
         }
     )

@@ -14,6 +14,13 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings
 SHOWN = 3
 
 
+# What becomes of those who are not named, on the reserved ports of the host.
+TURNED_AWAY = {
+    "drop": "",
+    "reject": ", or rejected on reserved ports",
+    "notice": ", but get to the notice on reserved ports, limited in rate",
+}
+
 # The ways of a packet: what it is called, and the table and chain in which it is judged. To containers each of two
 # chains must close the ports by itself: the first is always passed, the second is where Docker's users look.
 WAYS = (
@@ -25,20 +32,24 @@ WAYS = (
 
 def prove(policy, family, text):
     """Return the findings on one family; text is the output of iptables-save."""
-    rulesets = {table: evaluator.parse(text, table) for table in _firewall.TABLES}
+    rulesets = {table: evaluator.parse(text, table) for table in (*_firewall.TABLES, _firewall.NOTICE_TABLE)}
     ports = ", ".join(_firewall.port_words(policy.ports))
-    closed = "connections to %s from sources that are not named are dropped" % ports
+    closed = "connections to %s from sources that are not named are dropped" % ports + TURNED_AWAY[policy.audience]
     name = "IPv%d " % family
     findings = [
         _finding("RH-NET-03", name + way, closed, open_doors(policy, family, rulesets[table], chain))
         for way, table, chain in WAYS
     ]
-    order = _firewall_kernel.jump_differences(_firewall_kernel.parse_save(text))
+    kernel = _firewall_kernel.parse_save(text)
+    order = _firewall_kernel.jump_differences(kernel, _firewall.render(policy, family))
+    if not policy.notice and _firewall.INPUT_CHAIN in kernel[_firewall.NOTICE_TABLE]:
+        order.append("clients are led to a notice, which the policy does not have")
     shut_out = [
         "%s: %s" % (way, problem)
         for way, table, chain in WAYS
         for problem in closed_doors(policy, family, rulesets[table], chain)
     ]
+    shut_out += closed_notice(policy, family, rulesets)
     return [
         *findings,
         _finding("RH-NET-03", name + "order of the rules", "the Redis chains come first", order),
@@ -65,17 +76,25 @@ def packets(policy, port, hook, interface, state):
     return [evaluator.Packet(interface, None, port, state), evaluator.Packet(interface, port, other, state)]
 
 
+def led_packet(port, interface=evaluator.ELSEWHERE, state="NEW"):
+    """Return a packet to a reserved port that was led to the notice."""
+    return evaluator.Packet(interface, _firewall.NOTICE_PORT, port, state)
+
+
 def open_doors(policy, family, ruleset, hook):
     """Return in words which guarded ports let somebody in whom the policy does not name."""
     found = []
     for port in policy.ports:
-        named = policy.named(port, family, containers=hook != "INPUT")
+        # The sources of a reserved port reach the notice, not the port.
+        named = policy.named(port, family, containers=True)
         for interface in outer_interfaces(policy, ruleset, hook):
             way = "any interface" if interface == evaluator.ELSEWHERE else interface
             # New connections, and those that a source has kept from when it was named.
             for state, note in (("NEW", ""), ("ESTABLISHED", ", to connections that exist already")):
                 tried = packets(policy, port, hook, interface, state)
                 sources = [_let_in(ruleset, packet, hook, family, named) for packet in tried]
+                if hook == "INPUT" and policy.notice and port in policy.reserved:
+                    sources.append(_let_to_notice(ruleset, led_packet(port, interface, state), family, policy))
                 source = next((one for one in sources if one), None)
                 if source:
                     found.append("%d is open to %s by %s%s" % (port, source, way, note))
@@ -103,14 +122,46 @@ def _let_in(ruleset, packet, hook, family, named):
     return None
 
 
+def _let_to_notice(ruleset, packet, family, policy):
+    """The same for a packet that was led to the notice. Where that is for everyone, new connections must have a limit,
+    by which they may be dropped."""
+    readers = policy.named(packet.original_port, family)
+    if policy.audience != "notice":
+        return _let_in(ruleset, packet, "INPUT", family, readers)
+    chains = evaluator.specialise(ruleset, packet, "INPUT")
+    for source in evaluator.strangers(chains, family, readers) if packet.state == "NEW" else ():
+        if evaluator.DROP not in evaluator.verdicts(ruleset, chains, "INPUT", source):
+            return "%s without a limit" % source
+    return None
+
+
 def closed_doors(policy, family, ruleset, hook):
     """Return in words which named sources the rules may drop. What comes after our chains is Docker's business."""
     found = []
     for port in policy.ports:
         packet = packets(policy, port, hook, evaluator.ELSEWHERE, "NEW")[0]
         chains = evaluator.specialise(ruleset, packet, hook)
-        for network in policy.named(port, family, containers=hook != "INPUT"):
+        for network in policy.named(port, family, containers=True):
             verdicts = evaluator.verdicts(ruleset, chains, hook, network[0])
             if evaluator.DROP in verdicts:
                 found.append("%d is closed to %s" % (port, network))
+    return found
+
+
+def closed_notice(policy, family, rulesets):
+    """Return in words from which reserved ports somebody who may see the notice does not get to it."""
+    found = []
+    for port in policy.reserved if policy.notice else ():
+        sources = {str(network): network[0] for network in policy.named(port, family)}
+        if policy.audience == "notice":
+            sources["others"] = evaluator.STRANGERS[family][0]
+        door = evaluator.specialise(rulesets["filter"], led_packet(port), "INPUT")
+        way = evaluator.Packet(evaluator.ELSEWHERE, port, port)
+        chains = evaluator.specialise(rulesets[_firewall.NOTICE_TABLE], way, "PREROUTING")
+        for name, source in sources.items():
+            verdicts = evaluator.verdicts(rulesets["filter"], door, "INPUT", source)
+            # Others are limited in rate, and so may be dropped.
+            let_in = evaluator.ACCEPT in verdicts and (name == "others" or evaluator.DROP not in verdicts)
+            if not let_in or evaluator.REDIRECT not in evaluator.outcomes(chains, "PREROUTING", source):
+                found.append("%d does not lead %s to the notice" % (port, name))
     return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import socket
 import ssl
 import time
@@ -29,7 +30,8 @@ STATES = {
     "closed": "refuses connections or can't be reached",
     "error": "could not be probed",
     "open": "accepts connections, but does not answer like Redis",
-    "notice": "answers with an error text",
+    "notice": "is the port notice, which names the ports to use instead",
+    "text": "answers with an error text",
     "protected": "is a Redis in protected mode, which turns every client away",
     "tls": "speaks TLS and turns away a client without a certificate",
     "tls-auth": "is a Redis that demands a login, over TLS",
@@ -60,8 +62,15 @@ _NO_IPV6_ERRORS = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 _PAST_LOGIN = (b"-LOADING", b"-BUSY", b"-MISCONF", b"-MASTERDOWN", b"-OOM", b"-CLUSTERDOWN")
 
 
-def classify(answer):
-    """Return the state that an answer to PING shows; bytes, perhaps cut off, perhaps not Redis at all."""
+# As the role port_notice has it; nothing that a Redis says begins like this.
+_NOTICE = re.compile(rb"-ERR Port (\d+) is reserved, there is no Redis here\. Connect to port \d")
+
+
+def classify(answer, port=None):
+    """Return the state that an answer to PING shows; bytes, perhaps cut off, perhaps not Redis at all.
+
+    port: the port that was asked; a notice that speaks of another one is none.
+    """
     if answer.startswith((b"+PONG", *_PAST_LOGIN)):
         return "ping"
     if answer.startswith(b"-NOAUTH"):
@@ -72,7 +81,10 @@ def classify(answer):
         return "protected"
     if answer.startswith(b"-ERR max number of clients"):
         return "open"
-    return "notice" if answer.startswith(b"-ERR") else "open"
+    notice = _NOTICE.match(answer)
+    if notice and port in (None, int(notice[1])):
+        return "notice"
+    return "text" if answer.startswith(b"-ERR") else "open"
 
 
 def printable(answer, limit=80):
@@ -157,7 +169,7 @@ def _look(family, address, timeout):
         return "closed" if nobody else "error", error.strerror or str(error)
     # A server that expects TLS ends the connection, says nothing, or sends a TLS alert.
     if answer and not answer.startswith(b"\x15\x03"):
-        return classify(answer), printable(answer)
+        return classify(answer, address[1]), printable(answer)
     return _look_over_tls(family, address, timeout) or ("open", "says nothing that can be read")
 
 
@@ -224,6 +236,13 @@ def _exchange(connection, deadline):
     return answer
 
 
+_EXPECTED = {
+    "closed": "closed or filtered",
+    "notice": "the port notice and nothing else",
+    "reachable": "reachable, and demands a login",
+}
+
+
 def judge(targets, looks):
     """Return the findings for checked targets and the looks at them."""
     findings = []
@@ -233,12 +252,15 @@ def judge(targets, looks):
             continue
         details = dict(instance=instance_of(target), subject=target["label"] or "port %d" % target["port"])
         actual = "%s (%s)" % (STATES[state], look["detail"]) if look["detail"] else STATES[state]
-        control = "RH-NET-01" if expect == "closed" else "RH-NET-02"
-        expected = "closed or filtered" if expect == "closed" else "reachable, and demands a login"
+        control = "RH-NET-02" if expect == "reachable" else "RH-NET-01"
+        expected = _EXPECTED[expect]
         if state == "error":
             findings.append(finding(control, "error", expected, actual, **details))
         elif expect == "closed":
             findings.append(verdict(control, state in SHUT, expected, actual, **details))
+        elif expect == "notice":
+            details["remediation"] = "Run site.yml; its roles firewall and port_notice lead everyone to the notice."
+            findings.append(verdict(control, state == "notice", expected, actual, **details))
         else:
             if state == "protected":
                 details["remediation"] = "Declare users with passwords in redis_users and run site.yml."
@@ -251,9 +273,10 @@ def judge(targets, looks):
 
 
 def open_doors(targets, looks):
-    """Count the targets that should be closed and are not."""
+    """Count the targets that should be closed, or have nothing but the notice, and are not so."""
+    harmless = {"closed": (*SHUT, "error"), "notice": (*SHUT, "error", "notice")}
     pairs = zip(targets, looks, strict=True)
-    return sum(target["expect"] == "closed" and look["state"] not in (*SHUT, "error") for target, look in pairs)
+    return sum(look["state"] not in harmless.get(target["expect"], STATES) for target, look in pairs)
 
 
 def instance_of(target):

@@ -46,10 +46,11 @@ options:
       expect:
         description:
           - V(closed) wants a port that is closed or filtered as seen from here.
+          - V(notice) wants the notice of the role P(celebrum.redis_hardening.port_notice#role), and nothing else.
           - V(reachable) wants a Redis that takes connections and demands a login or a client certificate.
           - V(any) gives no finding, the state only.
         type: str
-        choices: [closed, reachable, any]
+        choices: [closed, notice, reachable, any]
         default: closed
       label:
         description:
@@ -71,8 +72,14 @@ options:
     description:
       - What is expected at O(addresses), as in O(targets[].expect).
     type: str
-    choices: [closed, reachable, any]
+    choices: [closed, notice, reachable, any]
     default: closed
+  notice_ports:
+    description:
+      - Those of O(ports) for which O(expect=closed) becomes O(expect=notice), where the notice is for everyone.
+    type: list
+    elements: int
+    default: []
   timeout:
     description:
       - Seconds for a connection and the answer to C(PING). A filtered port takes this long.
@@ -117,8 +124,9 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - One finding for each target with O(targets[].expect=closed) (C(RH-NET-01)) and O(targets[].expect=reachable)
-      (C(RH-NET-02)). A reachable Redis gives a second one, whether it demands a login (C(RH-ACL-01)).
+    - One finding for each target with O(targets[].expect=closed) or O(targets[].expect=notice) (C(RH-NET-01)) and
+      O(targets[].expect=reachable) (C(RH-NET-02)). A reachable Redis gives a second one, whether it demands a login
+      (C(RH-ACL-01)).
     - The status V(error) means that the port could not be probed from here.
     - An empty list of targets gives one finding with the status V(skipped).
   returned: success
@@ -140,7 +148,9 @@ summary:
   type: dict
   sample: {pass: 1, fail: 1, waived: 0, skipped: 0, error: 0}
 open_doors:
-  description: How many targets with O(targets[].expect=closed) are neither closed nor filtered.
+  description:
+    - How many targets with O(targets[].expect=closed) are neither closed nor filtered, and how many with
+      O(targets[].expect=notice) are something else than that or the notice.
   returned: success
   type: int
   sample: 1
@@ -173,7 +183,8 @@ ports:
     state:
       description:
         - V(filtered) does not answer. V(closed) refuses connections or can't be reached.
-        - V(open) accepts connections, but does not answer like Redis. V(notice) answers with an error text.
+        - V(open) accepts connections, but does not answer like Redis. V(text) answers with an error text.
+        - V(notice) is the notice of the role P(celebrum.redis_hardening.port_notice#role) for this port.
         - V(protected) is a Redis in protected mode, which turns every client away.
         - V(tls) speaks TLS and turns away a client without a certificate.
         - V(auth) is a Redis that demands a login, V(tls-auth) the same over TLS.
@@ -210,7 +221,7 @@ def main():
     target = dict(
         host=dict(type="str", required=True),
         port=dict(type="int", required=True),
-        expect=dict(type="str", choices=["closed", "reachable", "any"], default="closed"),
+        expect=dict(type="str", choices=["closed", "notice", "reachable", "any"], default="closed"),
         label=dict(type="str"),
     )
     module = AnsibleModule(
@@ -218,13 +229,15 @@ def main():
             targets=dict(type="list", elements="dict", default=[], options=target),
             addresses=dict(type="list", elements="str", default=[]),
             ports=dict(type="list", elements="int", default=[]),
-            expect=dict(type="str", choices=["closed", "reachable", "any"], default="closed"),
+            expect=dict(type="str", choices=["closed", "notice", "reachable", "any"], default="closed"),
+            notice_ports=dict(type="list", elements="int", default=[]),
             timeout=dict(type="float", default=2.0),
             parallel=dict(type="int", default=64),
             attempts=dict(type="int", default=1),
         ),
         supports_check_mode=True,
     )
+    expect, notice_ports = module.params["expect"], module.params["notice_ports"]
     timeout, parallel, attempts = (module.params[name] for name in ("timeout", "parallel", "attempts"))
     if not 0 < timeout <= 60 or not 1 <= parallel <= 1000 or not 1 <= attempts <= 1000:
         module.fail_json(msg="timeout must be above 0 and at most 60, parallel and attempts between 1 and 1000.")
@@ -232,7 +245,12 @@ def main():
         targets = _ports.check_targets(
             module.params["targets"]
             + [
-                dict(host=host, port=port, expect=module.params["expect"], label=None)
+                dict(
+                    host=host,
+                    port=port,
+                    expect="notice" if expect == "closed" and port in notice_ports else expect,
+                    label=None,
+                )
                 for host in module.params["addresses"]
                 for port in module.params["ports"]
             ]

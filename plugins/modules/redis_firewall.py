@@ -77,6 +77,14 @@ options:
     type: str
     choices: [drop, reject, notice]
     default: drop
+  reserved_notice:
+    description:
+      - Whether the host runs the notice of the role P(celebrum.redis_hardening.port_notice#role). The sources of all
+        O(ports) may then see it on every reserved port of the host, and with O(reserved_audience=notice) everyone.
+      - They are led to port 63790, where nothing but the notice listens (a REDIRECT in the table C(nat)). The reserved
+        ports themselves stay closed, so that a server that gets one of them by accident is reached by nobody.
+    type: bool
+    default: false
   docker_bridges:
     description:
       - Interfaces of Docker's bridges, by name or as a prefix that ends in C(+). What comes in there is the containers'
@@ -92,6 +100,17 @@ options:
     type: list
     elements: int
     default: []
+  backend:
+    description:
+      - What the rules are made with. V(iptables) makes chains of its own, V(nftables) a table of its own,
+        C(inet redis_ports). Both close the same ports to the same sources.
+      - What V(iptables) lets in has passed, because its rules come first. What V(nftables) lets in must still pass the
+        other tables of the host, those of UFW and iptables among them, because there only a drop is final. A warning
+        tells which named sources are dropped elsewhere.
+      - When it is changed, the new rules are loaded before the old ones are removed.
+    type: str
+    choices: [iptables, nftables]
+    default: iptables
   rollback_after:
     description:
       - Seconds after which the host itself returns to the rules before, unless they are confirmed by then
@@ -165,6 +184,14 @@ pending:
   description: Whether the rules are on trial and have to be confirmed.
   returned: success
   type: bool
+ufw_deny_ports:
+  description:
+    - The guarded ports that UFW may deny as well. With O(backend=nftables) these are only the ones that are open to
+      nobody, because there what UFW drops does not get in.
+  returned: with O(state=present)
+  type: list
+  elements: int
+  sample: [6379, 6380]
 ufw_enabled:
   description: Whether UFW is enabled on the host.
   returned: with O(state=present)
@@ -175,16 +202,16 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _backends,
     _firewall,
     _firewall_apply,
     _firewall_files,
     _firewall_host,
-    _firewall_kernel,
     _ufw,
 )
 
 
-def refuse_dangers(module, policy, kernels):
+def refuse_dangers(module, policy, backend):
     """End the module when these rules could cut off the operator, the containers, or somebody else's chain."""
     ssh = _firewall_host.ssh_ports(module, module.params["ssh_ports"])
     for port in policy.ports:
@@ -200,27 +227,16 @@ def refuse_dangers(module, policy, kernels):
                     msg="docker_bridges: '%s' means %s too, through which the host reaches the world; name Docker's "
                     "own bridges (in the role: firewall_docker_bridges)" % (pattern, interface)
                 )
-    for family, kernel in kernels.items():
-        # Where our file is, the chain is ours, whatever has been done to it since.
-        owned = os.path.exists("%s/rules.v%d" % (_firewall_files.FOLDER, family))
-        foreign = None if owned else _firewall_kernel.foreign_chain(kernel)
-        if foreign:
-            module.fail_json(
-                msg="IPv%d: %s, which this module did not make. Remove or rename it, then run again" % (family, foreign)
-            )
+    # Where our file is, what bears our names is ours, whatever has been done to it since.
+    owned = _firewall_host.rules_files(_backends.BACKENDS[module.params["backend"]].RULES)
+    foreign = None if owned else backend.foreign()
+    if foreign:
+        module.fail_json(msg="%s, which this module did not make. Remove or rename it, then run again" % foreign)
 
 
-def diffs(kernels, rendered, wanted, outdated):
+def diffs(backend, wanted, outdated):
     """Return the difference of the rules in the kernel, and of the script and the unit where there were some."""
-    result = [
-        dict(
-            before_header="IPv%d rules in the kernel" % family,
-            after_header="IPv%d rules of the policy" % family,
-            before=_firewall_kernel.listing(kernel),
-            after=_firewall_kernel.wanted_listing(rendered[family]),
-        )
-        for family, kernel in kernels.items()
-    ]
+    result = backend.diffs()
     for path in outdated:
         before = None if path.startswith(_firewall_files.FOLDER) else _firewall_host.read_file(path)
         if before is not None:
@@ -242,8 +258,10 @@ def main():
             ),
             reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
             reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
+            reserved_notice=dict(type="bool", default=False),
             docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
             ssh_ports=dict(type="list", elements="int", default=[]),
+            backend=dict(type="str", choices=list(_backends.BACKENDS), default="iptables"),
             rollback_after=dict(type="int", default=0),
             state=dict(type="str", choices=["present", "confirmed"], default="present"),
         ),
@@ -254,30 +272,28 @@ def main():
     if options["state"] == "confirmed":
         _firewall_apply.confirm(module)
     try:
-        policy = _firewall.build_policy(
-            *(options[name] for name in ("ports", "reserved_ports", "docker_bridges", "reserved_audience"))
-        )
-        saves = {family: _firewall_host.read_save(module, family) for family in _firewall_host.families()}
+        present(module, _firewall.build_policy(*(options[name] for name in _firewall.OPTIONS)))
     except (_firewall.PolicyProblem, _firewall_host.HostProblem) as problem:
         module.fail_json(msg=str(problem))
 
+
+def present(module, policy):
+    """Make the kernel and the files so, and end the module."""
+    chosen = _backends.BACKENDS[module.params["backend"]]
+    backend = chosen.Backend(module, policy)
     result = dict(changed=False, differences=[], guarded_ports=policy.ports)
+    result["ufw_deny_ports"] = chosen.ufw_deny_ports(policy)
     result["ufw_enabled"] = _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
-    missing = None in saves.values()
-    if missing:
-        result["missing_packages"] = ["iptables"]
-    kernels = {family: _firewall_kernel.parse_save(text or "") for family, text in saves.items()}
-    refuse_dangers(module, policy, kernels)
+    if backend.is_missing:
+        result["missing_packages"] = [chosen.PACKAGE]
+    refuse_dangers(module, policy, backend)
     if not os.path.isdir(_firewall_host.SYSTEMD_RUNS):
         module.fail_json(msg="systemd does not run this host, so nothing would load the rules when it starts")
 
-    wanted = _firewall_host.wanted_files(policy)
-    rendered = {family: _firewall.render(policy, family) for family in kernels}
-    kernel_differences = [
-        "IPv%d: %s" % (family, text)
-        for family, kernel in kernels.items()
-        for text in _firewall_kernel.differences(kernel, rendered[family])
-    ]
+    wanted = _firewall_host.wanted_files(chosen.rules(policy))
+    kernel_differences = backend.differences()
+    for other in _backends.others(module.params["backend"]):
+        kernel_differences += other.leftovers(module)
     outdated = {}
     for path, (text, mode) in wanted.items():
         difference = _firewall_host.file_difference(path, text, mode)
@@ -286,21 +302,28 @@ def main():
     on_trial = os.path.isdir(_firewall_files.TRIAL_FOLDER)
     result["pending"] = on_trial
     result["differences"] = kernel_differences + list(outdated.values())
-    if missing:
-        result["differences"].insert(0, "the package iptables is missing")
+    result["differences"] += ["%s is left over" % path for path in _firewall_apply.other_rules(module)]
+    if backend.is_missing:
+        result["differences"].insert(0, "the package %s is missing" % chosen.PACKAGE)
     if not _firewall_host.unit_is_enabled():
         result["differences"].append("%s is not enabled" % _firewall_files.UNIT_NAME)
     if on_trial:
         result["differences"].append("rules are on trial that were never confirmed")
     result["changed"] = bool(result["differences"])
     if module._diff and result["changed"]:
-        result["diff"] = diffs(kernels, rendered, wanted, outdated)
+        result["diff"] = diffs(backend, wanted, outdated)
 
-    if missing and not module.check_mode:
+    if backend.is_missing and not module.check_mode:
         result.update(changed=False)
-        module.fail_json(msg="iptables is not installed: install the package iptables, then run again", **result)
-    if kernel_differences and not missing:
+        module.fail_json(
+            msg="%s is not installed: install the package %s, then run again" % (chosen.PACKAGE, chosen.PACKAGE),
+            **result,
+        )
+    if kernel_differences and not backend.is_missing:
         _firewall_apply.rehearse(module, wanted)
+    if result["changed"]:
+        for text in backend.warnings():
+            module.warn(text)
     if result["changed"] and not module.check_mode:
         result["pending"] = _firewall_apply.apply(
             module, policy, wanted, list(outdated), bool(kernel_differences), on_trial

@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - Celebrum Redis Hardening contributors (@celebrum)
 description:
-  - Reads what the kernel has (C(iptables-save), C(ip6tables-save)) and follows connections through it, for each guarded
-    port, from named sources and from others, to the host itself (C(INPUT)) and to containers (C(FORWARD)). What
-    M(celebrum.redis_hardening.redis_firewall) wrote is not read.
+  - Reads what the kernel has (C(iptables-save), C(ip6tables-save), C(nft list ruleset)) and follows connections through
+    it, for each guarded port, from named sources and from others, to the host itself (C(INPUT)) and to containers
+    (C(FORWARD)). What M(celebrum.redis_hardening.redis_firewall) wrote is not read.
   - The others are addresses that no rule speaks of, and some of each network and each interface that a rule does speak
     of. Rules that can't be judged, by a rate or a set for example, are taken at their worst.
   - Nothing is changed.
@@ -65,11 +65,27 @@ options:
     type: str
     choices: [drop, reject, notice]
     default: drop
+  reserved_notice:
+    description:
+      - Whether the host runs the notice of the role P(celebrum.redis_hardening.port_notice#role). The sources of all
+        O(ports) may then see it on every reserved port of the host, and with O(reserved_audience=notice) everyone.
+      - They are led to port 63790, where nothing but the notice listens (a REDIRECT in the table C(nat)). The reserved
+        ports themselves stay closed, so that a server that gets one of them by accident is reached by nobody.
+    type: bool
+    default: false
   docker_bridges:
     description: Interfaces of Docker's bridges, whose traffic is the containers' own.
     type: list
     elements: str
     default: [docker0, br-+, docker_gwbridge]
+  backend:
+    description:
+      - What the rules were made with, as in M(celebrum.redis_hardening.redis_firewall).
+      - With V(nftables) the table C(inet redis_ports) must close the ports by itself. Named sources must get through
+        all other tables as well, those of UFW and iptables among them.
+    type: str
+    choices: [iptables, nftables]
+    default: iptables
 """
 
 EXAMPLES = r"""
@@ -84,9 +100,9 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - For IPv4 and IPv6, one finding each on connections to the host, on connections to containers, on the same through
-      C(DOCKER-USER), and on the place of the rules in front of all others (C(RH-NET-03)), and one on the named sources
-      (C(RH-NET-02)).
+    - For IPv4 and IPv6, one finding each on connections to the host, on connections to containers, with iptables on the
+      same through C(DOCKER-USER), and on the place of the rules in front of all others (C(RH-NET-03)), and one on the
+      named sources (C(RH-NET-02)).
     - One finding (C(RH-NET-03)) on the unit that loads the rules when the host starts.
   returned: success
   type: list
@@ -101,6 +117,12 @@ findings:
       actual: 6379 is open to 198.51.100.77 by any interface
       remediation: Run site.yml; its firewall role puts the chain back in front, for IPv4 and IPv6.
       instance: ""
+notice_ports:
+  description: The reserved ports on which everyone is to meet the notice.
+  returned: success
+  type: list
+  elements: int
+  sample: []
 summary:
   description: How many findings have each status.
   returned: success
@@ -110,10 +132,10 @@ summary:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _backends,
     _firewall,
     _firewall_files,
     _firewall_host,
-    _firewall_proof,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding, verdict
 
@@ -123,13 +145,15 @@ def family_findings(module, policy, family):
     if family not in _firewall_host.families():
         return [finding("RH-NET-03", "skipped", "closed", "the kernel has no IPv6", subject="IPv6")]
     subject = "IPv%d" % family
+    backend = _backends.BACKENDS[module.params["backend"]]
     try:
-        text = _firewall_host.read_save(module, family)
+        findings = backend.prove(module, policy, family)
     except _firewall_host.HostProblem as problem:
         return [finding("RH-NET-03", "error", "rules that can be read", problem, subject=subject)]
-    if text is None:
-        return [verdict("RH-NET-03", False, "rules in the kernel", "iptables is not installed", subject=subject)]
-    return _firewall_proof.prove(policy, family, text)
+    if findings is None:
+        missing = "%s is not installed" % backend.PACKAGE
+        return [verdict("RH-NET-03", False, "rules in the kernel", missing, subject=subject)]
+    return findings
 
 
 def unit_finding(module):
@@ -158,20 +182,21 @@ def main():
             ),
             reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
             reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
+            reserved_notice=dict(type="bool", default=False),
             docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
+            backend=dict(type="str", choices=list(_backends.BACKENDS), default="iptables"),
         ),
         supports_check_mode=True,
     )
     options = module.params
     try:
-        policy = _firewall.build_policy(
-            *(options[name] for name in ("ports", "reserved_ports", "docker_bridges", "reserved_audience"))
-        )
+        policy = _firewall.build_policy(*(options[name] for name in _firewall.OPTIONS))
     except _firewall.PolicyProblem as problem:
         module.fail_json(msg=str(problem))
     findings = [one for family in _firewall.FAMILIES for one in family_findings(module, policy, family)]
     findings.append(unit_finding(module))
-    module.exit_json(changed=False, findings=findings, summary=count(findings))
+    notice_ports = list(policy.reserved) if policy.audience == "notice" else []
+    module.exit_json(changed=False, findings=findings, notice_ports=notice_ports, summary=count(findings))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ PORTS = [
 POLICY = {"ports": PORTS, "reserved_ports": [6379, 6380, 7002]}
 SCRIPT = "/usr/local/sbin/redis-ports-block"
 FILES = ["/etc/redis-ports-block/rules.v4", "/etc/redis-ports-block/rules.v6", SCRIPT]
+BACKENDS = ("iptables", "nftables")
+RULES = {"iptables": FILES[:2], "nftables": ["/etc/redis-ports-block/rules.nft"]}
 UNIT = "/etc/systemd/system/redis-ports-block.service"
 
 SYSTEMCTL = """#!/bin/sh
@@ -93,8 +95,9 @@ def run(*command, check=True, **options):
 
 
 class Lab:
-    def __init__(self, folder):
+    def __init__(self, folder, backend="iptables"):
         self.folder = folder
+        self.backend = backend
         self.names = {part: f"rh{os.getpid()}-{next(_numbers)}-{part}" for part in ("host", "client", "container")}
         self.holder = None
         self.listeners = []
@@ -177,18 +180,37 @@ class Lab:
         """Run a shell script on the host."""
         return run(*self.enter(), "sh", "-ec", script, check=check)
 
+    @property
+    def files(self):
+        """The files on the host by which the backend keeps its rules, and the script."""
+        return [*RULES[self.backend], SCRIPT]
+
     def rules(self):
         """Return all rules of the host's tables that ours are in."""
         save = "for t in iptables-save ip6tables-save; do $t -t filter; $t -t mangle; done"
         lines = self.sh(save).stdout.splitlines()
-        return [line for line in lines if not line.startswith("#")]
+        return [line for line in lines if not line.startswith("#")] + self.table()
+
+    def table(self):
+        """Return our table of nftables."""
+        return self.sh("nft -s list table inet redis_ports 2>/dev/null || true").stdout.splitlines()
 
     def own_rules(self):
-        """Return the chains and jumps that are ours."""
-        return [line for line in self.rules() if "REDIS-PORTS" in line or line.startswith("*")]
+        """Return the chains and jumps that are ours, and our table."""
+        chains = [line for line in self.rules() if "REDIS-PORTS" in line or line.startswith("*")]
+        return chains + self.table()
+
+    def lose_all_rules(self):
+        """As a start of the host does."""
+        self.sh(
+            "for t in iptables ip6tables; do $t -F; $t -X; $t -t mangle -F; $t -t mangle -X; done;"
+            "nft delete table inet redis_ports 2>/dev/null || true"
+        )
 
     def module(self, name, args, check=False, diff=False):
         """Run a module on the host as Ansible does and return its result."""
+        if name.startswith("redis_firewall"):
+            args = {"backend": self.backend, **args}
         parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff}
         done = run(
             *self.enter(),

@@ -295,6 +295,20 @@ def test_sighup_gives_the_port_back_at_once_and_for_a_while(start):
     assert notice.ask(b"\x16") == ALERT
 
 
+def test_who_was_not_led_to_the_led_port_gets_nothing(start):
+    """Who was: tests/integration/test_firewall_audience.py."""
+    led = next(_ports)
+    notice = start("--led-port", str(led), "--retry", "1")
+    notice.wait("port %d: listening" % led)
+    notice.process.send_signal(signal.SIGHUP)
+    notice.wait("given back")
+    # Nobody else wants this one, and so it is kept.
+    with socket.create_connection(("127.0.0.1", led), timeout=3) as client:
+        client.sendall(b"PING\r\n")
+        assert _rest(client) in (b"", b"RESET")
+    assert notice.log.read_text() == ""
+
+
 def test_stop_gives_the_port_back_at_once(start):
     notice = start("--seconds", "30")
     with notice.connect() as client:

@@ -19,7 +19,7 @@ def lab(tmp_path):
 
 REFUSED = [
     ({"ports": [{"port": 6379, "sources": ["10.0.0.5/24"]}]}, "write 10.0.0.0/24 for the network, or 10.0.0.5"),
-    ({"ports": [{"port": 6379, "sources": ["app.example.com"]}]}, "names are not supported"),
+    ({"ports": [{"port": 6379, "sources": ["app.example.com"]}]}, "makes addresses of groups, hosts and names"),
     ({"ports": [{"port": 6379, "sources": ["0.0.0.0/0"]}]}, "0.0.0.0/0 is everyone"),
     ({"ports": [{"port": 70000}]}, "a port is a number from 1 to 65535"),
     ({"ports": [], "reserved_ports": []}, "nothing to guard"),

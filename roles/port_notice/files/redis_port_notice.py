@@ -6,7 +6,7 @@
 """Tell clients that come to a reserved Redis port which port to use instead.
 
 Attempts go to standard output, one line each and never with anything the client sent; events of the service itself go
-to standard error. SIGHUP closes all ports at once, for a while: somebody else wants one.
+to standard error. SIGHUP closes all reserved ports at once, for a while: somebody else wants one.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import argparse
 import asyncio
 import contextlib
 import datetime
-import errno
 import ipaddress
 import os
 import re
 import signal
 import socket
+import time
+from collections import Counter
+from functools import partial
 
 MAX_REPLIES = 32
 MAX_BYTES = 64 * 1024
 MAX_LINE = 4096
 MAX_ADDRESSES = 10000
 LINGER_SECONDS = 1
-TLS_HANDSHAKE = b"\x16"
-# A fatal alert, handshake_failure.
-TLS_ALERT = bytes.fromhex("15030100020228")
+SO_ORIGINAL_DST = 80  # in linux/netfilter_ipv4.h, and the same for IPv6
+TLS_ALERT = bytes.fromhex("15030100020228")  # fatal, handshake_failure
 
 _BINARY = re.compile(rb"[^\t\r\x20-\x7e\x80-\xff]")
 _HTTP = re.compile(rb"([A-Z]{3,10}) \S+ HTTP/\d(?:\.\d)?")
@@ -42,24 +43,20 @@ class Conversation:
     def __init__(self, text):
         self.text = text
         self.error = b"-ERR %s\r\n" % text.encode()
-        self.kind = "other"
-        self.done = False
-        self.replies = 0
-        self._seen = 0
+        self.kind, self.done = "other", False
+        self._replies = self._seen = 0
         self._buffer = bytearray()
         self._arguments = 0  # bulk strings that the current command still lacks
         self._skip = 0  # bytes that the current bulk string still lacks
 
     def feed(self, data):
         """Return the answer to some more bytes."""
-        if self.done:
-            return b""
         data = data[: MAX_BYTES - self._seen]
         self._seen += len(data)
         self._buffer += data
         answers = []
-        while not self.done and self._step(answers):
-            pass
+        while not self.done and (answer := self._step()) is not None:
+            answers.append(answer)
         if not self.done and self._seen >= MAX_BYTES:
             answers.append(self.stop())
         return b"".join(answers)
@@ -68,44 +65,39 @@ class Conversation:
         """End it. Who got no answer yet gets the text, which is also what somebody sees who came with netcat."""
         self.done = True
         self._buffer.clear()
-        return b"" if self.replies else self._reply()
+        return b"" if self._replies else self._reply()
 
     def _reply(self):
-        self.replies += 1
-        if self.replies >= MAX_REPLIES:
-            self.done = True
+        self._replies += 1
+        self.done = self.done or self._replies >= MAX_REPLIES
         return self.error
 
-    def _step(self, answers):
-        """Take one line or bulk string from the buffer; return whether there was one."""
+    def _step(self):
+        """Take one line or bulk string from the buffer; return the answer to it, or None when it is not complete."""
         if self._skip:
             taken = min(self._skip, len(self._buffer))
             del self._buffer[:taken]
             self._skip -= taken
-            if not self._skip and not self._arguments:
-                answers.append(self._reply())
-            return not self._skip
-        if self.kind == "other" and self._buffer[:1] == TLS_HANDSHAKE:
+            if self._skip:
+                return None
+            return b"" if self._arguments else self._reply()
+        if self.kind == "other" and self._buffer[:1] == b"\x16":  # a handshake of TLS
             self.kind, self.done = "tls", True
-            answers.append(TLS_ALERT)
-            return False
+            return TLS_ALERT
         end = self._buffer.find(b"\n", 0, MAX_LINE)
         line = bytes(self._buffer[: end if end >= 0 else MAX_LINE])
         if _BINARY.search(line) or (end < 0 and len(line) == MAX_LINE):
-            answers.append(self.stop())
-            return False
+            return self.stop()
         if end < 0:
-            return False
+            return None
         del self._buffer[: end + 1]
-        self._line(line.removesuffix(b"\r"), answers)
-        return True
+        return self._line(line.removesuffix(b"\r"))
 
-    def _line(self, line, answers):
+    def _line(self, line):
         if self._arguments:
             length = re.fullmatch(rb"\$(\d{1,9})", line)
             if not length or int(length[1]) > MAX_BYTES:
-                answers.append(self.stop())
-                return
+                return self.stop()
             self._arguments -= 1
             self._skip = int(length[1]) + 2
         elif count := re.fullmatch(rb"\*(-?\d{1,9})", line):
@@ -113,12 +105,13 @@ class Conversation:
             self._arguments = max(0, int(count[1]))
         elif request := _HTTP.fullmatch(line):
             self.kind, self.done = "http", True
-            answers.append(self._gone(request[1]))
+            return self._gone(request[1])
         elif _INLINE.match(line):
             self.kind = "redis"
-            answers.append(self._reply())
+            return self._reply()
         elif line:
-            answers.append(self.stop())
+            return self.stop()
+        return b""
 
     def _gone(self, verb):
         body = self.text.encode() + b"\n"
@@ -134,38 +127,29 @@ class Limits:
 
     def __init__(self, at_a_time, a_minute, total):
         self.at_a_time, self.a_minute, self.total = at_a_time, a_minute, total
-        self._open, self._sum = {}, 0
-        self._minute, self._attempts, self._told = None, {}, set()
+        self._open, self._attempts, self._told = Counter(), Counter(), set()
+        self._minute = None
 
     def admit(self, address, now):
         """Return (admitted, worth a line in the log); an address over its limit is worth one line a minute."""
         who = _who(address)
-        if int(now // 60) != self._minute:
-            self._minute = int(now // 60)
-            self._attempts, self._told = {}, set()
+        if now // 60 != self._minute:
+            self._minute, self._attempts, self._told = now // 60, Counter(), set()
         known = who in self._attempts or len(self._attempts) < MAX_ADDRESSES
         if known:
-            self._attempts[who] = self._attempts.get(who, 0) + 1
-        if (
-            known
-            and self._attempts[who] <= self.a_minute
-            and self._open.get(who, 0) < self.at_a_time
-            and self._sum < self.total
-        ):
-            self._open[who] = self._open.get(who, 0) + 1
-            self._sum += 1
-            return True, True
-        first = known and who not in self._told
-        if first:
+            self._attempts[who] += 1
+            room = self._open[who] < self.at_a_time and self._open.total() < self.total
+            if room and self._attempts[who] <= self.a_minute:
+                self._open[who] += 1
+                return True, True
+        tell = known and who not in self._told
+        if tell:
             self._told.add(who)
-        return False, first
+        return False, tell
 
     def release(self, address):
-        who = _who(address)
-        self._sum -= 1
-        self._open[who] -= 1
-        if not self._open[who]:
-            del self._open[who]
+        self._open.subtract([_who(address)])
+        self._open = +self._open
 
 
 def _who(address):
@@ -174,176 +158,115 @@ def _who(address):
     return address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False)
 
 
-class Connection(asyncio.Protocol):
-    def __init__(self, service, port):
-        self.service, self.port = service, port
-        self.transport = self.talk = self.timer = self.address = None
-        self.ending, self.rest = False, MAX_BYTES
-
-    def connection_made(self, transport):
-        self.transport = transport
-        loop = asyncio.get_running_loop()
-        peer = transport.get_extra_info("peername")
-        if not peer:  # gone already
-            transport.abort()
-            return
-        admitted, tell = self.service.limits.admit(peer[0], loop.time())
-        if not admitted:
-            if tell:
-                attempt(peer[0], self.port, "limited")
-            transport.abort()
-            return
-        self.address = peer[0]
-        self.talk = Conversation(self.service.text(self.port))
-        self.service.connections.add(self)
-        self.timer = loop.call_later(self.service.seconds, self.end)
-
-    def data_received(self, data):
-        if not self.talk:
-            return
-        if self.ending:
-            self.rest -= len(data)
-            if self.rest <= 0:
-                self.transport.abort()
-            return
-        self.transport.write(self.talk.feed(data))
-        if self.talk.done:
-            self.end()
-
-    def end(self):
-        """Say the last word, then wait a moment: closing on unread bytes would destroy the answer on its way."""
-        if self.ending or self.transport.is_closing():
-            return
-        self.ending = True
-        self.timer.cancel()
-        if not self.talk.done:
-            self.transport.write(self.talk.stop())
-        self.transport.write_eof()
-        self.timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.abort)
-
-    def connection_lost(self, exc):
-        if not self.talk:
-            return
-        self.timer.cancel()
-        self.service.connections.discard(self)
-        self.service.limits.release(self.address)
-        attempt(self.address, self.port, self.talk.kind)
-
-
 class Service:
     def __init__(self, options):
         self.options = options
-        self.seconds = options.seconds
         self.limits = Limits(options.connections, options.attempts, options.total)
-        self.connections = set()
-        self.yielded = asyncio.Event()
-        self.held = {}  # port -> its listening servers
-        self.wanted_by_others = set()
+        self.connections, self.wanted_by_others = set(), set()
+        self.held = {}  # port -> server
 
     def text(self, port):
-        parts = ["Port %d is reserved, there is no Redis here." % port]
-        parts.append("Connect to port %s instead." % ", ".join(self.options.use_port))
-        if self.options.documentation:
-            parts.append("Documentation: %s" % self.options.documentation)
-        if self.options.contact:
-            parts.append("Contact: %s" % self.options.contact)
-        return " ".join(parts)
+        text = "Port %d is reserved, there is no Redis here. Connect to port %s instead."
+        text %= port, ", ".join(self.options.use_port)
+        more = (("Documentation", self.options.documentation), ("Contact", self.options.contact))
+        return text + "".join(" %s: %s" % pair for pair in more if pair[1])
 
     async def run(self):
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         loop.add_signal_handler(signal.SIGHUP, self.give_back)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
-        stop = asyncio.ensure_future(stopped.wait())
-        while not stop.done():
-            self.yielded.clear()
-            for port in self.options.port:
-                if port not in self.held and not self.yielded.is_set():
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+        while not stopped.is_set():
+            for port in (self.options.led_port, *self.options.port):
+                if port and port not in self.held:
                     await self.take(port)
-            await asyncio.wait({stop}, timeout=self.options.retry)
-        self.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), self.options.retry)
+        self.close([*self.held])
 
     def give_back(self):
-        self.yielded.set()
         self.wanted_by_others.update(self.options.port)
-        self.close()
-        event("all ports are given back")
+        self.close(self.options.port)
+        say(2, "all ports are given back")
 
-    def close(self):
-        for servers in self.held.values():
-            for server in servers:
-                server.close()
-        self.held.clear()
-        for connection in list(self.connections):
-            connection.transport.abort()
+    def close(self, ports):
+        for port in ports:
+            if port in self.held:
+                self.held.pop(port).close()
+        for transport in self.connections:
+            transport.abort()
 
     async def take(self, port):
         """Listen on a port, unless somebody else does, on whatever address.
 
         A port that somebody had is taken only when it is found free twice: a Redis that restarts must get it again.
         """
-        sockets, servers = [], []
+        serve = partial(self.serve, port)
         try:
-            for address in self.options.address:
-                sockets += _bound(address, port)
-            if not sockets:
-                raise OSError(errno.EADDRNOTAVAIL, "no address to listen on")
+            server = await asyncio.start_server(serve, self.options.address, port, start_serving=False)
             if port in self.wanted_by_others:
+                server.close()
                 self.wanted_by_others.discard(port)
                 return
-            while sockets:
-                server = await asyncio.get_running_loop().create_server(lambda: Connection(self, port), sock=sockets[0])
-                servers.append(server)
-                del sockets[0]
-            if self.yielded.is_set():  # give_back() has not seen these
-                raise OSError(errno.EADDRINUSE, "given back")
-            self.held[port] = servers
-            event("port %d: listening" % port)
+            self.held[port] = server
+            await server.start_serving()
+            say(2, "port %d: listening" % port)
         except OSError as error:
-            for server in servers:
-                server.close()
+            if port in self.held:
+                self.held.pop(port).close()
             if port not in self.wanted_by_others:
-                event("port %d is left alone, and tried again later: %s" % (port, error.strerror))
+                say(2, "port %d is left alone, and tried again later: %s" % (port, os.strerror(error.errno)))
             self.wanted_by_others.add(port)
+
+    async def serve(self, port, reader, writer):
+        transport = writer.transport
+        peer = transport.get_extra_info("peername")
+        if port == self.options.led_port:
+            port = asked_for(transport.get_extra_info("socket"))
+        here = peer and port in self.options.port  # not gone already, nor led here from elsewhere
+        admitted, tell = self.limits.admit(peer[0], time.monotonic()) if here else (False, False)
+        if not admitted:
+            if tell:
+                attempt(peer[0], port, "limited")
+            transport.abort()
+            return
+        talk = Conversation(self.text(port))
+        self.connections.add(transport)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.options.seconds):
+                    while not talk.done and (data := await reader.read(MAX_BYTES)):
+                        writer.write(talk.feed(data))
+            writer.write(b"" if talk.done else talk.stop())
+            # A moment to take leave: closing on unread bytes would destroy the answer on its way.
+            writer.write_eof()
+            async with asyncio.timeout(LINGER_SECONDS):
+                while await reader.read(MAX_BYTES):
+                    pass
+        except OSError:  # a time that is over is one, too
+            pass
         finally:
-            for rest in sockets:
-                rest.close()
+            transport.abort()
+            self.connections.discard(transport)
+            self.limits.release(peer[0])
+            attempt(peer[0], port, talk.kind)
 
 
-def _bound(address, port):
-    """Return a bound socket in a list, or none where the host does not have the address's family."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def asked_for(connection):
+    """Return the port that a client asked for, before the firewall led it here; None when it was not led."""
+    level, size = (socket.SOL_IP, 16) if connection.family == socket.AF_INET else (socket.IPPROTO_IPV6, 28)
     try:
-        bound = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        if error.errno == errno.EAFNOSUPPORT:
-            return []
-        raise
-    try:
-        bound.setblocking(False)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind((address, port))
-    except OSError as error:
-        bound.close()
-        if error.errno == errno.EADDRNOTAVAIL:
-            return []
-        raise
-    return [bound]
+        return int.from_bytes(connection.getsockopt(level, SO_ORIGINAL_DST, size)[2:4], "big")
+    except OSError:
+        return None
 
 
 def attempt(address, port, kind):
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    _write(1, "%s from=%s port=%d client=%s" % (now, address, port, kind))
+    say(1, "%s from=%s port=%d client=%s" % (now, address, port, kind))
 
 
-def event(text):
-    _write(2, text)
-
-
-def _write(stream, line):
+def say(stream, line):
     with contextlib.suppress(OSError):  # a full disk must not end the service
         os.write(stream, line.encode() + b"\n")
 
@@ -357,6 +280,7 @@ def line_of_text(value):
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--port", type=int, action="append", required=True, help="reserved port to answer on")
+    parser.add_argument("--led-port", type=int, help="where the firewall leads clients to")
     parser.add_argument("--use-port", type=line_of_text, action="append", required=True, help="what to name instead")
     parser.add_argument("--documentation", type=line_of_text, default="")
     parser.add_argument("--contact", type=line_of_text, default="")

@@ -44,7 +44,7 @@ def test_sources(text, network):
         ("10.0.0.010", "neither"),
         ("", "neither"),
         (" 10.0.0.5", "neither"),
-        ("app.example.com", "names are not supported"),
+        ("app.example.com", "makes addresses of groups, hosts and names"),
         ("0.0.0.0/0", "is everyone"),
         ("::/0", "is everyone"),
         ("::ffff:10.0.0.5", "write it as IPv4"),

@@ -74,7 +74,7 @@ def test_closed_means_closed_or_filtered(state):
         ("tls-ping", [("RH-NET-02", "pass"), ("RH-ACL-01", "fail")]),
         ("user", [("RH-NET-02", "pass"), ("RH-ACL-01", "fail")]),
         ("error", [("RH-NET-02", "error")]),
-        *((state, [("RH-NET-02", "fail")]) for state in ("filtered", "closed", "open", "notice", "protected")),
+        *((state, [("RH-NET-02", "fail")]) for state in ("filtered", "closed", "open", "notice", "text", "protected")),
     ],
 )
 def test_reachable_means_a_redis_that_demands_a_login(state, expected):

@@ -159,7 +159,7 @@ def look(port, timeout=TIMEOUT, attempts=1, host="127.0.0.1"):
         (answering(b"-NOAUTH Authentication required.\r\n"), "auth", "-NOAUTH Authentication required."),
         (answering(b"-NOPERM this user has no permissions\r\n"), "user", "-NOPERM this user has no permissions"),
         (answering(b"-LOADING Redis is loading\r\n"), "ping", "-LOADING Redis is loading"),
-        (answering(b"-ERR moved to port 7000\r\n"), "notice", "-ERR moved to port 7000"),
+        (answering(b"-ERR moved to port 7000\r\n"), "text", "-ERR moved to port 7000"),
         (answering(b"-ERR max number of clients reached\r\n"), "open", "-ERR max number of clients reached"),
         (answering(b"\x00\xff{{ garbage }}\n"), "open", "??{{ garbage }}"),
         (answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "open", "HTTP/1.1 400 Bad Request"),

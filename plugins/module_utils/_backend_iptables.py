@@ -1,0 +1,85 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The firewall by iptables: chains of our own, for IPv4 and IPv6. See _backends for what a backend is."""
+
+from __future__ import annotations
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _firewall,
+    _firewall_host,
+    _firewall_kernel,
+    _firewall_proof,
+)
+
+PACKAGE = "iptables"
+RULES = ("rules.v4", "rules.v6")
+
+
+def rules(policy):
+    return {
+        "rules.v%d" % family: _firewall.rules_file(_firewall.render(policy, family)) for family in _firewall.FAMILIES
+    }
+
+
+def ufw_deny_ports(policy):
+    return policy.ports
+
+
+class Backend:
+    def __init__(self, module, policy):
+        saves = {family: _firewall_host.read_save(module, family) for family in _firewall_host.families()}
+        self.is_missing = None in saves.values()
+        self.kernels = {family: _firewall_kernel.parse_save(text or "") for family, text in saves.items()}
+        self.wanted = {family: _firewall.render(policy, family) for family in saves}
+
+    def foreign(self):
+        for family, kernel in self.kernels.items():
+            found = _firewall_kernel.foreign_chain(kernel)
+            if found:
+                return "IPv%d: %s" % (family, found)
+        return None
+
+    def differences(self):
+        return [
+            "IPv%d: %s" % (family, text)
+            for family, kernel in self.kernels.items()
+            for text in _firewall_kernel.differences(kernel, self.wanted[family])
+        ]
+
+    def diffs(self):
+        return [
+            dict(
+                before_header="IPv%d rules in the kernel" % family,
+                after_header="IPv%d rules of the policy" % family,
+                before=_firewall_kernel.listing(kernel),
+                after=_firewall_kernel.wanted_listing(self.wanted[family]),
+            )
+            for family, kernel in self.kernels.items()
+        ]
+
+    def warnings(self):
+        return []
+
+
+def leftovers(module):
+    """Return in words what the kernel still has of this backend, where the other one is wanted."""
+    found = []
+    for family in _firewall_host.families():
+        try:
+            text = _firewall_host.read_save(module, family)
+        except _firewall_host.HostProblem:
+            # iptables can't even read these tables, so it did not make rules in there.
+            continue
+        kernel = _firewall_kernel.parse_save(text or "")
+        chains = [chain for table in kernel.values() for chain in table if _firewall_kernel.OWN_CHAIN.fullmatch(chain)]
+        if chains and not _firewall_kernel.foreign_chain(kernel):
+            found.append("IPv%d: the chains of the backend iptables are left over" % family)
+    return found
+
+
+def prove(module, policy, family):
+    """Return the findings on one family, or None when iptables is not installed."""
+    text = _firewall_host.read_save(module, family)
+    return None if text is None else _firewall_proof.prove(policy, family, text)
