@@ -289,7 +289,7 @@ CONTROLS = {
         "critical",
         "The bus knows no passwords: whoever is let in can make himself a member with CLUSTER MEET.",
         ["overview", "strategy-9", "design"],
-        "Set redis_tls to required or optional and redis_tls_auth_clients to yes, and run site.yml.",
+        "Set redis_tls to required or optional and run site.yml; the firewall role closes the bus to strangers.",
     ),
     "RH-CLU-06": _control(
         "The nodes of the cluster have the same cluster settings",

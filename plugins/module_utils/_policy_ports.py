@@ -86,7 +86,7 @@ def ssh_ports(variables, facts):
 def port_problems(settings, ssh):
     """Refuse Redis ports that are SSH ports: closing them would lock the operator out. ssh: from ssh_ports()."""
     problems = []
-    used = [("redis_port", settings["redis_port"])] if "redis_port" in settings else []
+    used = [(name, port) for name, port, _purpose in served_ports(settings) if name in settings]
     for name in ("firewall_ports", "firewall_reserved_ports"):
         used += [(name, port) for port in _ports(settings.get(name) or [])]
     for name, port in used:

@@ -168,6 +168,10 @@ differences:
   type: list
   elements: str
   sample: ["IPv4: the chain REDIS-PORTS of filter is missing", "/etc/redis-ports-block/rules.v4 is missing"]
+docker_library_missing:
+  description: Whether the host has a Docker engine, but not the library by which its ports are proved (python3-docker).
+  returned: with O(state=present)
+  type: bool
 guarded_ports:
   description: The ports that the rules guard.
   returned: with O(state=present)
@@ -198,6 +202,7 @@ ufw_enabled:
   type: bool
 """
 
+import importlib.util
 import os
 
 from ansible.module_utils.basic import AnsibleModule
@@ -205,6 +210,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _backends,
     _firewall,
     _firewall_apply,
+    _firewall_clients,
     _firewall_files,
     _firewall_host,
     _ufw,
@@ -282,6 +288,9 @@ def present(module, policy):
     chosen = _backends.BACKENDS[module.params["backend"]]
     backend = chosen.Backend(module, policy)
     result = dict(changed=False, differences=[], guarded_ports=policy.ports)
+    # Asked here, because the role would need a task of its own for it.
+    has_engine = os.path.exists("/usr/bin/dockerd")
+    result["docker_library_missing"] = has_engine and importlib.util.find_spec("docker") is None
     result["ufw_deny_ports"] = chosen.ufw_deny_ports(policy)
     result["ufw_enabled"] = _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
     if backend.is_missing:
@@ -322,8 +331,10 @@ def present(module, policy):
     if kernel_differences and not backend.is_missing:
         _firewall_apply.rehearse(module, wanted)
     if result["changed"]:
-        for text in backend.warnings():
-            module.warn(text)
+        cut = _firewall_clients.unnamed_clients(_firewall_clients.read_tables(), policy)
+        for text in [*backend.warnings(), _firewall_clients.warning(cut)]:
+            if text:
+                module.warn(text)
     if result["changed"] and not module.check_mode:
         result["pending"] = _firewall_apply.apply(
             module, policy, wanted, list(outdated), bool(kernel_differences), on_trial

@@ -1,0 +1,319 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_certificate
+short_description: CA, certificate and key of a Redis server on its host, changed all at once
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Checks a certificate before it is used, by a handshake, as Redis and its clients do - that it belongs to its key,
+    verifies against the CA, is in force, and carries the names. What does not pass is refused before any change.
+  - Installs C(ca.crt), C(redis.crt) and C(redis.key) in one step. O(path) is a symbolic link to their folder, so that a
+    server which starts at any moment finds three files that belong together.
+  - Without O(certificate) it tells whether the installed one still does (RV(issue)), for a CA that issues only what is
+    needed.
+  - A running server goes on with what it has loaded. M(celebrum.redis_hardening.redis_tls) makes it load the new files.
+options:
+  path:
+    description:
+      - Where the server finds the three files. Its parent folder must exist.
+    type: path
+    default: /etc/redis/tls
+  ca:
+    description:
+      - PEM of the CA certificates that the server believes. Empty as long as there is no CA.
+    type: str
+    required: true
+  certificate:
+    description:
+      - PEM of the certificate, followed by those of intermediate CAs, if any.
+    type: str
+  key:
+    description:
+      - PEM of its key, without a passphrase.
+    type: str
+  key_file:
+    description:
+      - File on the host with its key. It is moved away from there, and its folder removed if that was all.
+    type: path
+  names:
+    description:
+      - Names and addresses that the certificate must carry.
+    type: list
+    elements: str
+    default: []
+  client_auth:
+    description:
+      - Whether it must also do as a client's certificate. Replicas, cluster nodes and this collection's own login show
+        it.
+      - A certificate of the private CA (without O(certificate)) always must.
+    type: bool
+    default: true
+  renew_before:
+    description:
+      - Without O(certificate), a new one is needed when the installed one is valid for less than this number of days.
+    type: int
+    default: 30
+  issued:
+    description:
+      - PEM of the certificate that the CA has issued last for this host. When another one is installed, a new one is
+        needed.
+    type: str
+  renew:
+    description:
+      - Without O(certificate), say that a new one is needed whatever the installed one is like.
+    type: bool
+    default: false
+  controller_time:
+    description:
+      - The controller's time in seconds since 1970. With it a host whose clock differs by more than O(max_clock_skew)
+        is refused.
+    type: float
+  max_clock_skew:
+    description:
+      - Largest difference of the clocks, in seconds.
+    type: int
+    default: 300
+  group:
+    description:
+      - Group of the server, which may read the key.
+    type: str
+    default: redis
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: A certificate that a CA has to issue counts as a change.
+  diff_mode:
+    support: full
+    details: Shows fingerprint, end and names, never the key.
+  platform:
+    platforms: posix
+requirements:
+  - Linux, Python 3.11 or later; no library
+seealso:
+  - module: celebrum.redis_hardening.redis_tls
+  - module: celebrum.redis_hardening.redis_tls_verify
+"""
+
+EXAMPLES = r"""
+- name: Install a certificate of one's own
+  celebrum.redis_hardening.redis_certificate:
+    ca: "{{ lookup('ansible.builtin.file', 'tls/ca.crt') }}"
+    certificate: "{{ lookup('ansible.builtin.file', 'tls/' ~ inventory_hostname ~ '.crt') }}"
+    key: "{{ lookup('ansible.builtin.file', 'tls/' ~ inventory_hostname ~ '.key') }}"
+    names: ["{{ ansible_host }}"]
+    controller_time: "{{ now().timestamp() }}"
+
+- name: Does the installed certificate do for another month?
+  celebrum.redis_hardening.redis_certificate:
+    ca: "{{ lookup('ansible.builtin.file', 'pki/ca.crt') }}"
+    names: ["{{ ansible_host }}"]
+    renew_before: 30
+  register: certificate
+"""
+
+RETURN = r"""
+issue:
+  description: Whether a CA has to issue a new certificate. Always V(false) when one was given.
+  returned: success
+  type: bool
+needed:
+  description: Whether something has to be changed, or was.
+  returned: success
+  type: bool
+reasons:
+  description: What has to be changed, and why.
+  returned: success
+  type: list
+  elements: str
+  sample: [it does not name 10.0.3.7]
+alternative_names:
+  description: The names as a certificate request wants them.
+  returned: success
+  type: list
+  elements: str
+  sample: ["DNS:db1", "IP:10.0.3.7"]
+fingerprint:
+  description: SHA-256 of the certificate that is installed afterwards; empty when there is none.
+  returned: success
+  type: str
+days_left:
+  description: For how many days that is valid.
+  returned: success
+  type: int
+"""
+
+import contextlib
+import grp
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls_files as tls_files
+
+
+class Certificate:
+    """The certificate at one path, as it is and as it is to be."""
+
+    def __init__(self, module):
+        self.module, self.params = module, module.params
+        self.now = time.time()
+        self.ca = tls_files.pem(self.params["ca"])
+        self.installed = tls_files.read(self.params["path"])
+        self.before = self._installed_facts()
+        self.after, self.files = self.before, dict(self.installed)
+        self.issue, self.reasons = False, []
+
+    def _installed_facts(self):
+        if not self.installed:
+            return None
+        return _tls.check_pair(
+            self.installed[tls_files.CERTIFICATE], self.installed[tls_files.KEY], self.installed[tls_files.CA], []
+        )[0]
+
+    def plan(self):
+        params = self.params
+        if params["controller_time"] is not None:
+            problem = _tls.clock_problem(self.now, params["controller_time"], params["max_clock_skew"])
+            if problem:
+                raise tls_files.Refused(problem)
+        problem = tls_files.place_problem(params["path"], parent_needed=not self.module.check_mode)
+        if problem:
+            raise tls_files.Refused(problem)
+        if params["certificate"] is not None:
+            self._plan_given()
+        else:
+            self._plan_kept()
+        if self.files and not self.issue:
+            self._compare()
+
+    def _plan_given(self):
+        """Take the given certificate, or refuse it."""
+        params = self.params
+        key = params["key"] if params["key"] is not None else self._staged_key()
+        facts, problems = _tls.check_pair(params["certificate"], key, self.ca, params["names"], params["client_auth"])
+        if problems:
+            raise tls_files.Refused("The certificate is refused, nothing was changed: %s." % "; ".join(problems))
+        self.after = facts
+        self.files = {
+            tls_files.CA: self.ca,
+            tls_files.CERTIFICATE: tls_files.pem(params["certificate"]),
+            tls_files.KEY: tls_files.pem(key),
+        }
+
+    def _staged_key(self):
+        try:
+            with open(self.params["key_file"], encoding="utf-8") as handle:
+                return handle.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise tls_files.Refused("key_file %s can't be read: %s" % (self.params["key_file"], error)) from error
+
+    def _plan_kept(self):
+        """Keep the installed certificate as long as it does; only the CA's file may change."""
+        params = self.params
+        _facts, self.reasons = tls_files.reasons_to_issue(
+            self.installed, self.ca, params["names"], params["renew_before"], self.now
+        )
+        if (
+            not self.reasons
+            and params["issued"]
+            and tls_files.pem(params["issued"]) != self.files[tls_files.CERTIFICATE]
+        ):
+            self.reasons = ["it is not the one that was issued last"]
+        if not self.reasons and params["renew"]:
+            self.reasons = ["a new one is asked for"]
+        self.issue = bool(self.reasons)
+        if not self.issue:
+            self.files[tls_files.CA] = self.ca
+
+    def _compare(self):
+        self.reasons += [
+            "%s differs" % name for name in tls_files.MODES if self.files[name] != self.installed.get(name)
+        ]
+        if self.reasons:
+            return
+        changes = tls_files.attribute_changes(self.params["path"], 0, self._gid())
+        self.reasons = ["owner, group or mode of %s" % name for name in sorted(changes)]
+
+    def _gid(self):
+        try:
+            return grp.getgrnam(self.params["group"]).gr_gid
+        except KeyError:
+            raise tls_files.Refused("There is no group %s: install the server first." % self.params["group"]) from None
+
+    def carry_out(self):
+        if self.files != self.installed:
+            tls_files.install(self.params["path"], self.files, 0, self._gid())
+        else:
+            tls_files.settle(self.params["path"], 0, self._gid())
+        if self.params["key_file"] and os.path.exists(self.params["key_file"]):
+            os.unlink(self.params["key_file"])
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self.params["key_file"]))
+
+    def result(self, changed):
+        facts = self.after
+        text = facts.lines() if facts else ""
+        if self.issue:
+            text = "a new certificate: %s\n" % "; ".join(self.reasons)
+        elif self.reasons:
+            text += "".join("%s\n" % reason for reason in self.reasons)
+        before = self.before.lines() if self.before else ""
+        path = self.params["path"]
+        return dict(
+            changed=changed,
+            issue=self.issue,
+            needed=bool(self.reasons),
+            reasons=self.reasons,
+            alternative_names=_tls.alternative_names(self.params["names"]),
+            fingerprint=facts.fingerprint if facts else "",
+            days_left=facts.days_left(self.now) if facts else 0,
+            diff=dict(before=before, after=text, before_header=path, after_header=path) if self.reasons else {},
+        )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            path=dict(type="path", default="/etc/redis/tls"),
+            ca=dict(type="str", required=True),
+            certificate=dict(type="str"),
+            key=dict(type="str", no_log=True),
+            key_file=dict(type="path", no_log=False),
+            names=dict(type="list", elements="str", default=[]),
+            client_auth=dict(type="bool", default=True),
+            renew_before=dict(type="int", default=30),
+            issued=dict(type="str"),
+            renew=dict(type="bool", default=False),
+            controller_time=dict(type="float"),
+            max_clock_skew=dict(type="int", default=300),
+            group=dict(type="str", default="redis"),
+        ),
+        mutually_exclusive=[("key", "key_file"), ("certificate", "issued")],
+        required_by=dict(key="certificate", key_file="certificate"),
+        supports_check_mode=True,
+    )
+    if module.params["certificate"] is not None and module.params["key"] is None and module.params["key_file"] is None:
+        module.fail_json(msg="A certificate needs its key: set key or key_file.")
+    try:
+        one = Certificate(module)
+        one.plan()
+        do = bool(one.reasons) and not one.issue
+        if do and not module.check_mode:
+            one.carry_out()
+    except (tls_files.Refused, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(**one.result(do or (one.issue and module.check_mode)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tests/integration/test_redis_tls_verify.py does not see: other hosts' OpenSSL, silence, and sides that lie."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_probe, _tls_verify
+from tls_certificates import Issuer
+
+CA = Issuer()
+PAIR = CA.issue(["IP:127.0.0.1"])
+POLICY = dict(
+    ca=CA.certificate, certificate=PAIR[0], names=["127.0.0.1"], min_days=1, auth_clients="no", plaintext_port=None
+)
+
+
+@pytest.fixture
+def serve():
+    """A function: listen, hand each connection (wrapped, if a context is given) to talk(), return the port."""
+    sockets = []
+
+    def start(talk, context=None):
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+
+        def run():
+            while True:
+                try:
+                    connection, _address = listener.accept()
+                except OSError:
+                    return
+                try:
+                    talk(context.wrap_socket(connection, server_side=True) if context else connection)
+                except OSError:
+                    pass
+                finally:
+                    connection.close()
+
+        threading.Thread(target=run, daemon=True).start()
+        return listener.getsockname()[1]
+
+    yield start
+    for one in sockets:
+        one.close()
+
+
+def answer(text):
+    def talk(connection):
+        connection.recv(100)
+        connection.sendall(text)
+        connection.close()
+
+    return talk
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_every_openssl_offers_the_new_versions(version):
+    assert _tls_probe.can_offer(version)
+
+
+def test_what_openssl_can_not_offer_is_skipped_and_not_passed(serve, monkeypatch):
+    monkeypatch.setattr(_tls_verify, "can_offer", lambda version: False)
+    port = serve(answer(b"-NOAUTH\r\n"), _tls.server_context(*PAIR))
+    found = _tls_verify.Verify("127.0.0.1", port, POLICY, timeout=1).findings()
+    states = {entry["subject"]: entry["status"] for entry in found if entry["id"] == "RH-TLS-01"}
+    assert states == {"TLSv1": "skipped", "TLSv1.1": "skipped", "TLSv1.2": "pass", "TLSv1.3": "pass"}
+
+
+def test_an_openssl_without_a_version_says_so(monkeypatch):
+    def refuse(*_contexts):
+        raise ssl.SSLError("no protocols available")
+
+    monkeypatch.setattr(_tls, "shake_hands", refuse)
+    assert not _tls_probe.can_offer("TLSv1")
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [(b"+PONG\r\n", "answered"), (b"-NOAUTH no\r\n", "answered"), (b"HTTP/1.1 400\r\n", "refused"), (b"", "refused")],
+)
+def test_what_is_an_answer(serve, text, state):
+    plain = _tls_probe.talk("127.0.0.1", serve(answer(text)), timeout=1)
+    wrapped = _tls_probe.talk(
+        "127.0.0.1", serve(answer(text), _tls.server_context(*PAIR)), _tls.client_context(), timeout=1
+    )
+    assert plain.state == wrapped.state == state and bool(wrapped.der)
+
+
+def test_silence_is_neither_an_answer_nor_a_refusal(serve):
+    stop = threading.Event()
+    port = serve(lambda connection: stop.wait(5))
+    assert _tls_probe.talk("127.0.0.1", port, timeout=0.2).state == "silent"
+    stop.set()
+
+
+def test_nobody_listens():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    assert _tls_probe.talk("127.0.0.1", port, timeout=1).state == "closed"
