@@ -97,8 +97,7 @@ def _find_master(nodes, known):
     if not masters:
         raise Refused(
             "none of the servers is a master (%s): find out who has the data that counts, and run REPLICAOF NO ONE "
-            "there."
-            % ", ".join("%s follows %s" % (node.name, known[node.master].name) for node in nodes),
+            "there." % ", ".join("%s follows %s" % (node.name, known[node.master].name) for node in nodes),
             passing=True,
         )
     if leading:

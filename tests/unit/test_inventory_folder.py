@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the roles keep beside a directory inventory must not become part of it: a password would become a host's name."""
+"""What roles keep beside a directory inventory must not become part of it: a password would become a host's name."""
 
 from __future__ import annotations
 
