@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_compose_verify
+short_description: Find Compose files that publish a Redis port or hold a Redis password
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Reads the Compose files of a host, those of its containers and those in given places, and names each line that
+    publishes a Redis port or holds a password, with the line to write instead.
+  - A service counts as a Redis server by its image, or by the program in its command. It may publish no port at all;
+    any other service may not publish O(ports).
+  - Anchors, merged mappings, C(extends) within a file, variables with defaults and the C(.env) file beside a Compose
+    file are followed. Files are read one by one, so that what C(include) and override files add is found in these.
+  - Nothing is changed, and no password is shown.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+requirements:
+  - PyYAML (Debian package python3-yaml)
+options:
+  paths:
+    description:
+      - Compose files, and folders that are searched for them, six levels deep. Folders that do not exist are left out.
+      - Found are files such as C(compose.yaml), C(docker-compose.yml) and C(docker-compose.prod.yml).
+    type: list
+    elements: path
+    default: [/opt, /srv, /home, /root, /var/www]
+  ports:
+    description: Ports that no service may publish.
+    type: list
+    elements: int
+    default: [6379, 6380]
+  containers:
+    description: Whether the Compose files of the host's containers, running or not, are read as well.
+    type: bool
+    default: true
+  allow_loopback:
+    description:
+      - Whether a port may be published on the host's loopback address, as in V(127.0.0.1:6379:6379).
+      - Neighbours of the host reach such a port all the same with Docker before 28.
+    type: bool
+    default: false
+seealso:
+  - module: celebrum.redis_hardening.port_exposure_verify
+"""
+
+EXAMPLES = r"""
+- name: Find Compose files that open Redis
+  celebrum.redis_hardening.docker_compose_verify:
+    paths: [/opt, /srv/shop/docker-compose.yml]
+  register: compose
+
+- name: Say what to change
+  ansible.builtin.debug:
+    msg: "{{ compose.findings | selectattr('status', 'equalto', 'fail') | map(attribute='remediation') }}"
+"""
+
+RETURN = r"""
+findings:
+  description:
+    - One finding for each line to change, of the controls RH-NET-07 (published ports) and RH-HST-04 (passwords). Its
+      subject is V(FILE:LINE), its remediation has the line to write.
+    - One that passes for each of the two controls when there is no such line.
+  returned: always
+  type: list
+  elements: dict
+files:
+  description: The Compose files that were read.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import re
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
+
+NAME = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$")
+DEPTH = 6
+LARGEST = 256 * 1024
+CONTROLS = {"published": "RH-NET-07", "secret": "RH-HST-04"}
+EXPECTED = {"RH-NET-07": "no Redis port published", "RH-HST-04": "no Redis password"}
+LABEL = '{{.Label "com.docker.compose.project.config_files"}}'
+
+
+def files_below(path):
+    """Return the Compose files in a folder and those below it. Links are not followed."""
+    found = []
+    for folder, folders, names in os.walk(path):
+        depth = os.path.relpath(folder, path).count(os.sep) + (folder != path)
+        folders[:] = [
+            name for name in folders if depth < DEPTH - 1 and name not in (".git", "node_modules", "overlay2")
+        ]
+        found += [os.path.join(folder, name) for name in names if NAME.match(name)]
+    return found
+
+
+def files_of_containers(module):
+    """Return the Compose files that the host's containers were made from, as far as they still exist."""
+    docker = module.get_bin_path("docker")
+    code, out, _err = module.run_command([docker, "ps", "--all", "--format", LABEL]) if docker else (1, "", "")
+    names = {name for line in out.splitlines() for name in line.split(",")} if code == 0 else set()
+    return [name for name in names if os.path.isabs(name) and os.path.isfile(name)]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise _compose.Unreadable("line 1: it has more than %d bytes" % LARGEST)
+    return content.decode("utf-8", "replace")
+
+
+def environment_of(path):
+    try:
+        return _compose.parse_env(read(os.path.join(os.path.dirname(path), ".env")))
+    except (OSError, _compose.Unreadable):
+        return {}
+
+
+def findings_of(path, options):
+    """Return the findings of one file: a failed one for each line to change."""
+    try:
+        faults = _compose.faults(read(path), options["ports"], environment_of(path), options["allow_loopback"])
+    except (OSError, _compose.Unreadable) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        actual, mend = "can't be read: %s" % told, "Mend %s, or take it out of the searched folders." % path
+        return [
+            finding(control, "error", expected, actual, subject=path, remediation=mend)
+            for control, expected in EXPECTED.items()
+        ]
+    found = []
+    for fault in faults:
+        where = "%s:%d" % (path, fault.line)
+        control = CONTROLS[fault.kind]
+        found.append(
+            finding(
+                control,
+                "fail",
+                EXPECTED[control],
+                "service %s: %s" % (fault.service, fault.found),
+                subject=where,
+                remediation="%s: write %s" % (where, fault.instead),
+            )
+        )
+    return found
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            paths=dict(type="list", elements="path", default=["/opt", "/srv", "/home", "/root", "/var/www"]),
+            ports=dict(type="list", elements="int", default=[6379, 6380]),
+            containers=dict(type="bool", default=True),
+            allow_loopback=dict(type="bool", default=False),
+        ),
+        supports_check_mode=True,
+    )
+    if _compose.yaml is None:
+        module.fail_json(msg=missing_required_lib("PyYAML (Debian: python3-yaml)"))
+    options = module.params
+    files = set(files_of_containers(module) if options["containers"] else [])
+    for path in options["paths"]:
+        # A path that is no folder is one that the caller knows of: when it is gone, that is an error.
+        files |= set(files_below(path)) if os.path.isdir(path) else {path} if _names_a_file(path) else set()
+    files = sorted({os.path.realpath(path) for path in files})
+    findings = [one for path in files for one in findings_of(path, options)]
+    for control, expected in EXPECTED.items():
+        if not any(one["id"] == control for one in findings):
+            findings.append(finding(control, "pass", expected, "%d Compose file(s) read, nothing found" % len(files)))
+    module.exit_json(changed=False, findings=findings, files=files)
+
+
+def _names_a_file(path):
+    return os.path.lexists(path) or path.endswith((".yml", ".yaml"))
+
+
+if __name__ == "__main__":
+    main()
