@@ -289,7 +289,7 @@ def present(module, policy):
     backend = chosen.Backend(module, policy)
     result = dict(changed=False, differences=[], guarded_ports=policy.ports)
     # Asked here, because the role would need a task of its own for it.
-    has_engine = os.path.exists("/usr/bin/dockerd")
+    has_engine = bool(module.get_bin_path("dockerd", opt_dirs=_firewall_host.SBIN))
     result["docker_library_missing"] = has_engine and importlib.util.find_spec("docker") is None
     result["ufw_deny_ports"] = chosen.ufw_deny_ports(policy)
     result["ufw_enabled"] = _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
