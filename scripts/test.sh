@@ -1,6 +1,6 @@
 # Sourced by ./run: lint and tests.
 
-SCENARIOS=(default exposed ufw)
+SCENARIOS=(default exposed ufw lockout notice nftables docker container tls)
 
 lint() {
   say "Lint"
@@ -72,7 +72,7 @@ run_tests() {
       integration)
         ensure_engine
         ensure_servers
-        apt_install openssl iproute2 iptables
+        apt_install openssl iproute2 iptables nftables
         pytest_part integration ;;
       molecule) molecule_parts "${SCENARIOS[@]}" ;;
       *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;

@@ -158,13 +158,14 @@ class Writer(threading.Thread):
         client, number = self.connect(), 0
         while self.going:
             number += 1
-            key = f"k{number}"
+            key, older = f"k{number}", f"k{number - 10}"
             try:
                 if client.set(key, number):
                     self.acknowledged[key] = str(number).encode()
-                # And it goes on using keys that are there.
-                if number > 10 and client.append(f"k{number - 10}", "x"):
-                    self.acknowledged[f"k{number - 10}"] += b"x"
+                # And it goes on using keys that are there. Without an answer nobody knows what it holds.
+                value = self.acknowledged.pop(older, None)
+                if value is not None and client.append(older, "x"):
+                    self.acknowledged[older] = value + b"x"
             # AttributeError: redis-py's own, when a node that it was about to ask has just left.
             except (redis.RedisError, AttributeError) as error:
                 self.errors.append(f"{key}: {error!r}")
