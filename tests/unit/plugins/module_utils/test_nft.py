@@ -84,6 +84,8 @@ def test_the_notice(audience):
     named = [LED + "@notice_ports4_6379 ip saddr @readers4_6379 counter accept"]
     world = [LED + "@reserved ct state established accept", LIMITED % (4, "ip saddr")]
     world += [LIMITED % (6, "ip6 saddr & ffff:ffff:ffff:ffff::")]
+    # The reserved ports themselves are open to nobody.
+    assert rules[1] == "tcp dport @ports4_7000 ip saddr @sources4_7000 counter accept"
     assert rules[2:] == [
         *(named + (world if audience == "notice" else [])),
         *(["tcp dport @reserved counter reject with tcp reset"] if audience == "reject" else []),

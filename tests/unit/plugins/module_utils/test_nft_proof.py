@@ -197,6 +197,7 @@ def test_what_ufw_drops_is_told():
     objects = other_table([{"xt": {"type": "match", "name": "addrtype"}}, ACCEPT], policy="drop", family="ip")
     shut = failing(objects, saved=UFW % "")
     assert shut[NAMED].startswith("to the host: 6379 is closed to 10.20.0.5/32 by filter INPUT of iptables")
+    assert "theirs" not in failing(other_table(policy="drop", family="ip"), saved=UFW % "")[NAMED], "told twice"
     allowed = "-A ufw-user-input -s 10.20.0.0/16 -p tcp -j ACCEPT\n"
     assert failing(objects, saved=UFW % allowed) == {}
     assert list(failing(objects, saved=UFW % (allowed + "-A DOCKER-USER -j DROP\n"))) == [NAMED]
