@@ -275,8 +275,8 @@ CONTROLS = {
         "critical",
         "With two masters clients write to both, and one side's data is thrown away.",
         ["design"],
-        "Wait until a failover is done. If they still disagree, ask the servers by ROLE, and run SENTINEL REMOVE on the "
-        "Sentinel that is wrong, then site.yml.",
+        "Wait until a failover is done. If they still disagree, ask the servers by ROLE, and run SENTINEL REMOVE on "
+        "the Sentinel that is wrong, then site.yml.",
     ),
     "RH-SEN-04": _control(
         "The quorum is the declared one and can be reached",

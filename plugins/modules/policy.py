@@ -34,8 +34,9 @@ notes:
     as an allowed source; a port of SSH as a Redis port; an enabled user without a password; a password of less than 16
     characters; an unbounded V(redis_maxmemory); a V(redis_timeout) of 0; C(CONFIG) or C(ACL) disabled; a folder of the
     system as V(redis_dir); a system other than Debian 12 and 13 without V(redis_allow_untested_system)."
-  - Sources by group, host or DNS name are resolved as P(celebrum.redis_hardening.firewall_ports#lookup) does, and refused
-    where they mean nobody. So is a port on which Redis can be reached by others, and for which no source is named.
+  - Sources by group, host or DNS name are resolved as P(celebrum.redis_hardening.firewall_ports#lookup) does, and
+    refused where they mean nobody. So is a port on which Redis can be reached by others, and for which no source is
+    named.
   - The system of the host is not asked for where P(celebrum.redis_hardening.documents#role) is the only role.
   - Names of your own that only look like variables of this collection go into V(redis_other_variables). Registered
     results and facts are never taken for mistyped variables.
