@@ -1,0 +1,364 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_sentinel
+short_description: Make a running Sentinel watch a replicated group as declared, without a restart
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Compares what a running Sentinel says with what is declared, and changes the difference with C(SENTINEL MONITOR),
+    C(SENTINEL SET) and C(SENTINEL CONFIG SET). The Sentinel writes its file itself; this module never does.
+  - A Sentinel that does not watch the group yet is told the master that the other Sentinels hold, or else
+    O(master_host). Afterwards the address is the Sentinels' own business, so that a failover is not undone.
+  - It is refused, before anything is changed, when the Sentinels disagree about the master, there are two masters, two
+    Sentinels have the same id, the data nodes refuse O(auth_pass), or O(quorum) is larger than the group. What a
+    failover under way may explain is waited for, up to O(timeout).
+  - Run it once for each Sentinel, on its host. Its users are made by M(celebrum.redis_hardening.redis_acl), which works
+    with a Sentinel as it does with a server.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.connection
+attributes:
+  check_mode:
+    support: full
+    details: The Sentinel's file is read as it is; a run makes the Sentinel write it first.
+  diff_mode:
+    support: full
+    details: Of passwords only that they change.
+  idempotent:
+    description: A second run with the same options changes nothing, also after a failover.
+    support: full
+  platform:
+    platforms: posix
+options:
+  login_port:
+    description:
+      - TCP port of the Sentinel.
+    type: int
+    default: 26379
+  state:
+    description:
+      - V(present) makes the Sentinel watch the group, V(absent) makes it forget the group.
+    type: str
+    choices: [present, absent]
+    default: present
+  master_name:
+    description:
+      - What the Sentinels call the group.
+    type: str
+    default: mymaster
+  master_host:
+    description:
+      - Address of the master, as all Sentinels reach it. Only used while no Sentinel watches the group; see
+        M(celebrum.redis_hardening.redis_replication), which finds it out.
+      - When the Sentinels hold another one, that is kept if it alone says that it is a master, and refused otherwise.
+    type: str
+  master_port:
+    description:
+      - Its port, the TLS one where the Sentinels use TLS.
+    type: int
+    default: 6379
+  sentinels:
+    description:
+      - All Sentinels of the group, this one included, three or more. They are asked about the master with the same
+        login. Required with O(state=present).
+    type: list
+    elements: dict
+    suboptions:
+      host:
+        description: Address at which the others reach it.
+        type: str
+        required: true
+      port:
+        description: Its port.
+        type: int
+        default: 26379
+  quorum:
+    description:
+      - How many Sentinels must hold the master for down before a failover is begun. Required with O(state=present).
+    type: int
+  down_after_milliseconds:
+    description:
+      - How long the master may be silent. Sentinels ask once a second, so a value near 1000 fails over without need.
+      - Left as it is when not given, as are all of the following.
+    type: int
+  failover_timeout:
+    description:
+      - Milliseconds; twice as long is waited before another failover is tried.
+    type: int
+  parallel_syncs:
+    description:
+      - How many replicas go over to a new master at a time.
+    type: int
+  auth_user:
+    description:
+      - User with which the Sentinel logs in to the data nodes. V("") for the user V(default).
+    type: str
+  auth_pass:
+    description:
+      - Its password. It is tried on the master before the Sentinel is given it.
+    type: str
+  renamed_commands:
+    description:
+      - The data nodes' renamed commands, original name to new name. Those that a Sentinel uses are passed on to it,
+        others are taken off it.
+    type: dict
+  sentinel_user:
+    description:
+      - User with which this Sentinel logs in to the others.
+    type: str
+  sentinel_pass:
+    description:
+      - Its password. Must be the same on all Sentinels.
+    type: str
+  resolve_hostnames:
+    description:
+      - Whether the Sentinel takes names for addresses.
+    type: bool
+  announce_hostnames:
+    description:
+      - Whether it gives names to clients.
+    type: bool
+  announce_ip:
+    description:
+      - Address under which the others find it, where that is not the one it connects from. V("") for none.
+    type: str
+  announce_port:
+    description:
+      - Port under which the others find it. V(0) for its own.
+    type: int
+  forget_stale:
+    description:
+      - Whether a Sentinel that is not in O(sentinels), such as one whose host was replaced, is forgotten, by
+        C(SENTINEL RESET). Without this they are only named in RV(stale); they count for the majority that a failover
+        needs.
+      - The Sentinel then forgets the replicas too and learns of them again from the master, so this is refused while
+        the master is down. Use it with C(throttle=1), so that the other Sentinels can still act.
+    type: bool
+    default: false
+  config_file:
+    description:
+      - Where the Sentinel's file is on the host, if not where the Sentinel says. It is read, never written; see the
+        notes.
+    type: path
+  timeout:
+    description:
+      - Seconds to wait for a failover to end, or for what was forgotten to be found again.
+    type: int
+    default: 60
+notes:
+  - No command tells the login for the data nodes and the renamed commands. They are compared with the file that the
+    Sentinel writes on every change, so the user that runs the module must be able to read it.
+  - The login needs C(+sentinel +info +ping).
+seealso:
+  - module: celebrum.redis_hardening.redis_replication
+  - module: celebrum.redis_hardening.redis_sentinel_verify
+"""
+
+EXAMPLES = r"""
+- name: The servers say who the master is
+  celebrum.redis_hardening.redis_replication:
+    nodes: [{host: 10.20.0.11}, {host: 10.20.0.12}, {host: 10.20.0.13}]
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
+  register: group
+  run_once: true
+
+- name: Every Sentinel watches them
+  celebrum.redis_hardening.redis_sentinel:
+    login_user: admin
+    login_password: "{{ sentinel_admin_password }}"
+    master_host: "{{ group.master.rpartition(':')[0] }}"
+    sentinels: [{host: 10.20.0.11}, {host: 10.20.0.12}, {host: 10.20.0.13}]
+    quorum: 2
+    down_after_milliseconds: 5000
+    auth_user: sentinel
+    auth_pass: "{{ redis_sentinel_password }}"
+    sentinel_user: peer
+    sentinel_pass: "{{ sentinel_peer_password }}"
+"""
+
+RETURN = r"""
+master:
+  description: The master that the Sentinel watches (in check mode, would). Empty with O(state=absent).
+  returned: success
+  type: str
+  sample: 10.20.0.11:6379
+changes:
+  description: Names of the settings that were changed (in check mode, would be).
+  returned: success
+  type: list
+  elements: str
+  sample: [quorum, auth-pass]
+stale:
+  description: What the Sentinel takes for a member of its group and is not in O(sentinels), before it forgets them.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import dataclasses
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _connection,
+    _sentinel_ask,
+    _sentinel_plan,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import option_problems
+
+PAUSE = 0.3
+FILE_OPTIONS = ("auth_user", "auth_pass", "renamed_commands")
+
+
+def look(module, sentinel):
+    """Return (view, master to watch) once all agree; wait for what passes."""
+    params = module.params
+    end = time.monotonic() + params["timeout"]
+    while True:
+        try:
+            view = sentinel.view(_sentinel_ask.ask_peers(params) if params["state"] == "present" else ())
+            _sentinel_plan.check(view)
+            return view, target(params, view)
+        except _sentinel_plan.Refused as refused:
+            if not refused.passing or time.monotonic() > end:
+                raise
+        time.sleep(PAUSE)
+
+
+def target(params, view):
+    """Return (host, port) of the master to watch."""
+    if params["state"] == "absent":
+        return None
+    held, given = _sentinel_plan.held_by(view), None
+    if params["master_host"]:
+        given = (_sentinel_ask.resolve(params["master_host"]), params["master_port"])
+    roles = {}
+    if held and given and held != given:
+        roles = {address: _sentinel_ask.role(params, address) for address in (held, given)}
+    found = _sentinel_plan.settle(held, given, roles)
+    return (params["master_host"], params["master_port"]) if found == given else found
+
+
+def try_login(module, address):
+    """End the module where the master refuses the login that the Sentinel is about to be given."""
+    try:
+        _sentinel_ask.open_data(module.params, address).close()
+    except _connection.ConnectionProblem as problem:
+        if problem.kind == "auth":
+            raise _sentinel_plan.Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
+        module.warn("auth_pass could not be tried on the master: %s" % problem)
+
+
+def carry_out(module, sentinel, steps):
+    """Send the commands, and end the module where one was refused. The errors may repeat a password."""
+    refused = []
+    for step, reply in zip(steps, sentinel.ask([step.words for step in steps]), strict=True):
+        if isinstance(reply, Exception):
+            said = "the Sentinel does not take it" if step.secret else str(reply)
+            refused.append("%s: %s." % (step.setting, said))
+    if refused:
+        module.fail_json(msg="%s refused a part, the rest was set: %s" % (sentinel.where, " ".join(refused)))
+
+
+def settle_down(module, sentinel, before):
+    """After SENTINEL RESET: wait until the Sentinel has found its replicas and the other Sentinels again."""
+    replicas = sum(not _sentinel_plan.is_down(row) for row in before.replicas)
+    others = sum(not peer.problem and peer.myid != before.myid for peer in before.peers)
+    end = time.monotonic() + module.params["timeout"]
+    while True:
+        view = sentinel.view()
+        if len(view.replicas) >= replicas and len(view.others) >= others:
+            return
+        if time.monotonic() > end:
+            module.fail_json(
+                msg="%s forgot the stale Sentinels, and has found %d of %d replicas and %d of %d other Sentinels "
+                "again: do not go on to the next Sentinel."
+                % (sentinel.where, len(view.replicas), replicas, len(view.others), others)
+            )
+        time.sleep(PAUSE)
+
+
+def run(module, sentinel):
+    params = module.params
+    view, master = look(module, sentinel)
+    for peer in view.peers:
+        if peer.problem:
+            module.warn("Not asked who the master is: %s" % peer.problem)
+    present = params["state"] == "present"
+    if present and view.master:
+        if not module.check_mode:
+            sentinel.flush()
+        if any(params[option] is not None for option in FILE_OPTIONS):
+            view = dataclasses.replace(view, filed=sentinel.filed(params["config_file"]))
+    stale = _sentinel_plan.stale(view)
+    steps = _sentinel_plan.plan(params, view, master, params["forget_stale"])
+    changes = [step.setting for step in steps]
+    if present and params["auth_pass"] and {"monitor", "auth-user", "auth-pass"} & set(changes):
+        try_login(module, master)
+    if stale and not params["forget_stale"]:
+        module.warn(
+            "%s takes %s for members of its group, and sentinels does not name them: name them, or set forget_stale."
+            % (sentinel.where, ", ".join(stale))
+        )
+    if steps and not module.check_mode:
+        carry_out(module, sentinel, steps)
+        if any(step.words[0] == "RESET" for step in steps):
+            settle_down(module, sentinel, view)
+    result = dict(changed=bool(steps), master="%s:%d" % master if master else "", changes=changes, stale=stale)
+    if module._diff and steps:
+        result["diff"] = _sentinel_plan.diff_of(steps)
+    return result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            _sentinel_ask.argument_spec(),
+            state=dict(type="str", default="present", choices=["present", "absent"]),
+            master_host=dict(type="str"),
+            master_port=dict(type="int", default=6379),
+            down_after_milliseconds=dict(type="int"),
+            failover_timeout=dict(type="int"),
+            parallel_syncs=dict(type="int"),
+            sentinel_user=dict(type="str"),
+            sentinel_pass=dict(type="str", no_log=True),
+            resolve_hostnames=dict(type="bool"),
+            announce_hostnames=dict(type="bool"),
+            announce_ip=dict(type="str"),
+            announce_port=dict(type="int"),
+            forget_stale=dict(type="bool", default=False),
+            config_file=dict(type="path"),
+            timeout=dict(type="int", default=60),
+        ),
+        supports_check_mode=True,
+        mutually_exclusive=_connection.CONNECTION_RULES["mutually_exclusive"],
+        required_together=[*_connection.CONNECTION_RULES["required_together"], ("auth_user", "auth_pass")],
+        required_by=dict(sentinel_user=["sentinel_pass"]),
+        required_if=[("state", "present", ["sentinels", "quorum"])],
+    )
+    problems = option_problems(module.params)
+    if problems:
+        module.fail_json(msg="nothing was changed: " + " ".join(problems))
+    client, _anonymous = _connection.connect(module)
+    sentinel = _sentinel_ask.Sentinel(module.params, client)
+    try:
+        result = run(module, sentinel)
+    except _sentinel_plan.Refused as refused:
+        module.fail_json(msg="nothing was changed: %s" % refused)
+    except _connection.ConnectionProblem as problem:
+        module.fail_json(msg=str(problem), connection_problem=problem.kind)
+    finally:
+        sentinel.close()
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
