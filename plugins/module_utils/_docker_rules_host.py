@@ -1,0 +1,127 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The containers' rules on a host: what differs, and how it is mended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _docker_rules,
+    _docker_rules_files,
+    _firewall,
+    _firewall_host,
+    _firewall_kernel,
+)
+
+LINKS = [
+    "/etc/systemd/system/%s.wants/%s" % (target, _docker_rules_files.UNIT_NAME)
+    for target in _docker_rules_files.WANTED_BY
+]
+
+
+def kernels(module):
+    """Return family -> table -> chain -> rules, of the families that the host has."""
+    return {
+        family: _firewall_kernel.parse_save(_firewall_host.read_save(module, family) or "")
+        for family in _firewall_host.families()
+    }
+
+
+def wanted_files(networks):
+    """Return path -> (text, mode)."""
+    files = {
+        "%s/rules.v%d" % (_docker_rules_files.FOLDER, family): (
+            _docker_rules.rules_file(_docker_rules.render(networks, family)),
+            0o600,
+        )
+        for family in _firewall.FAMILIES
+    }
+    files[_docker_rules_files.SCRIPT_PATH] = (_docker_rules_files.SCRIPT, 0o755)
+    files[_docker_rules_files.UNIT_PATH] = (_docker_rules_files.UNIT, 0o644)
+    return files
+
+
+def differences(kernel, networks):
+    """Return in words what differs from the rules of these networks, in the kernel and on the disk."""
+    found = []
+    for family, tables in kernel.items():
+        found += [
+            "IPv%d: %s" % (family, text)
+            for text in _docker_rules.differences(tables, _docker_rules.render(networks, family))
+        ]
+        if _docker_rules.engine_rules(tables, networks):
+            found.append("IPv%d: the engine's own rules are left over" % family)
+    found += filter(
+        None, (_firewall_host.file_difference(path, *file) for path, file in wanted_files(networks).items())
+    )
+    if not _is_enabled():
+        found.append("%s is not enabled" % _docker_rules_files.UNIT_NAME)
+    return found
+
+
+def _is_enabled():
+    return all(os.path.islink(link) for link in LINKS)
+
+
+def apply(module, networks):
+    """Bring kernel and files to the rules of these networks; take away what the engine has left behind."""
+    systemctl = module.get_bin_path("systemctl", required=True)
+    files = wanted_files(networks)
+    outdated = [path for path, file in files.items() if _firewall_host.file_difference(path, *file)]
+    for path in outdated:
+        _firewall_host.write_file(path, *files[path])
+    module.run_command([_docker_rules_files.SCRIPT_PATH, "apply"], check_rc=True)
+    if _docker_rules_files.UNIT_PATH in outdated:
+        module.run_command([systemctl, "daemon-reload"], check_rc=True)
+    if not _is_enabled():
+        module.run_command([systemctl, "enable", _docker_rules_files.UNIT_NAME], check_rc=True)
+    module.run_command([systemctl, "start", _docker_rules_files.UNIT_NAME], check_rc=True)
+    for family, tables in kernels(module).items():
+        restore = module.get_bin_path(_firewall_host.COMMANDS[family] + "-restore", True, _firewall_host.SBIN)
+        for table, lines in _docker_rules.engine_rules(tables, networks).items():
+            text = "\n".join(["*" + table, *lines, "COMMIT", ""])
+            status, _output, errors = module.run_command([restore, "-w", "--noflush"], data=text)
+            if status:
+                module.warn(
+                    "the engine's own rules of before could not be taken out of %s, and stay until the host is started "
+                    "anew; somebody else's rules may lead to them: %s" % (table, errors.strip())
+                )
+
+
+def leftovers():
+    """Return what is on the disk of rules that are no longer wanted."""
+    paths = [_docker_rules_files.UNIT_PATH, _docker_rules_files.SCRIPT_PATH, _docker_rules_files.FOLDER]
+    return [path for path in paths if os.path.lexists(path)]
+
+
+def remove(module):
+    """Take the rules and their unit away: the engine makes its own again."""
+    systemctl = module.get_bin_path("systemctl", required=True)
+    if os.path.exists(_docker_rules_files.SCRIPT_PATH):
+        module.run_command([_docker_rules_files.SCRIPT_PATH, "remove"], check_rc=True)
+    if os.path.exists(_docker_rules_files.UNIT_PATH):
+        module.run_command([systemctl, "disable", "--now", _docker_rules_files.UNIT_NAME], check_rc=True)
+    for path in leftovers():
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    module.run_command([systemctl, "daemon-reload"], check_rc=True)
+
+
+def listing(kernel):
+    """Return our chains in the kernel as lines for a diff."""
+    lines = []
+    for family, tables in kernel.items():
+        for table, (_hook, chain) in _docker_rules.HOOKS.items():
+            lines += ["IPv%d -A %s %s" % (family, chain, rule) for rule in tables.get(table, {}).get(chain, [])]
+    return "".join(line + "\n" for line in lines)
+
+
+def wanted_listing(kernel, networks):
+    """Return the same lines for the wanted state."""
+    return listing({family: _docker_rules.render(networks, family) for family in kernel})
