@@ -85,6 +85,10 @@ def _instead(name, candidates):
     return "; known are %s." % ", ".join(candidates) if len(candidates) < 12 else "."
 
 
+# Names of roles with which other people's variables begin as well: only what is nearly one of ours is a mistake.
+EVERYBODYS = frozenset(("cluster", "docker", "documents", "pki", "sentinel"))
+
+
 def unknown_variables(variables, specs, others, facts=()):
     """Return a problem for each variable that looks like one of the collection's but is known to none of its roles.
 
@@ -96,7 +100,12 @@ def unknown_variables(variables, specs, others, facts=()):
     for name in sorted(map(str, variables)):
         if name in known or name in others or name in facts or _is_registered(variables[name]):
             continue
-        if any(name.startswith(role + "_") for role in specs):
+        role = next((role for role in specs if name.startswith(role + "_")), None)
+        if role in EVERYBODYS:
+            meant = get_close_matches(name, known, n=1, cutoff=0.9)
+            if not meant:
+                continue
+        elif role:
             meant = get_close_matches(name, known, n=1, cutoff=0.75)
         else:
             meant = _mistyped_prefix(name, specs)

@@ -16,6 +16,8 @@ USERS = {"type": "list", "elements": "dict", "options": USER}
 SPECS = {
     "redis": {"redis_port": {"type": "int"}, "redis_maxmemory": {}, "redis_users": USERS},
     "firewall": {"firewall_ports": {"type": "list"}},
+    "docker": {"docker_mode": {}},
+    "cluster": {"cluster_nodes": {}},
 }
 
 
@@ -121,6 +123,8 @@ def unknown(variables, others=(), facts=()):
         ("Redis_port", "redis_port"),
         ("rediss_users", "redis_users"),
         ("firewal_ports", "firewall_ports"),
+        ("docker_mod", "docker_mode"),
+        ("cluster_node", "cluster_nodes"),
     ],
 )
 def test_mistyped_variables_are_found(name, meant):
@@ -128,6 +132,11 @@ def test_mistyped_variables_are_found(name, meant):
     assert line.startswith(name + " is not a variable")
     assert "did you mean %s?" % meant in line
     assert "redis_other_variables" in line
+
+
+@pytest.mark.parametrize("name", ["docker_users", "docker_edition", "cluster_name"])
+def test_variables_of_others_that_begin_like_a_role_are_left_alone(name):
+    assert unknown({name: 1}) == []
 
 
 def test_a_stranger_without_a_likeness_is_found():
