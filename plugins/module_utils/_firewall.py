@@ -38,6 +38,24 @@ MULTIPORT_LIMIT = 15
 OPTIONS = ("ports", "reserved_ports", "docker_bridges", "reserved_audience", "reserved_notice")
 
 
+def policy_spec(required=True, notice=True):
+    """Return the module options of OPTIONS (doc fragment `guarded_ports`). required: whether the ports are."""
+    port = dict(
+        port=dict(type="int", required=True),
+        sources=dict(type="list", elements="str", default=[]),
+        purpose=dict(type="str", choices=list(PURPOSES), default="data"),
+    )
+    spec = dict(
+        ports=dict(type="list", elements="dict", required=required, options=port),
+        reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
+        docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
+    )
+    if notice:
+        spec["reserved_audience"] = dict(type="str", choices=list(AUDIENCES), default="drop")
+        spec["reserved_notice"] = dict(type="bool", default=False)
+    return spec
+
+
 class PolicyProblem(ValueError):
     """The policy can't be made into rules; each problem says where and what to write instead."""
 

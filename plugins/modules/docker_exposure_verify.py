@@ -27,6 +27,7 @@ description:
   - Must run as root.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.guarded_ports
 attributes:
   check_mode:
     support: full
@@ -40,36 +41,6 @@ attributes:
 requirements:
   - docker (Python library, Debian's package C(python3-docker)) on hosts with a Docker engine
 options:
-  ports:
-    description: The guarded ports and who may reach them, as in M(celebrum.redis_hardening.redis_firewall).
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      port:
-        description: The TCP port.
-        type: int
-        required: true
-      sources:
-        description: Addresses and networks that may connect.
-        type: list
-        elements: str
-        default: []
-      purpose:
-        description: What the port is for.
-        type: str
-        choices: [data, tls, bus, sentinel, reserved]
-        default: data
-  reserved_ports:
-    description: Ports that are closed to all but loopback unless O(ports) names them.
-    type: list
-    elements: int
-    default: [6379, 6380]
-  docker_bridges:
-    description: Interfaces of Docker's bridges, by which no other host comes. Those that the engine names are added.
-    type: list
-    elements: str
-    default: [docker0, br-+, docker_gwbridge]
   socket:
     description: The socket of this host's engine.
     type: path
@@ -285,18 +256,7 @@ def prove(module, policy):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            ports=dict(
-                type="list",
-                elements="dict",
-                required=True,
-                options=dict(
-                    port=dict(type="int", required=True),
-                    sources=dict(type="list", elements="str", default=[]),
-                    purpose=dict(type="str", choices=list(_firewall.PURPOSES), default="data"),
-                ),
-            ),
-            reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
-            docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
+            **_firewall.policy_spec(notice=False),
             socket=dict(type="path", default="/var/run/docker.sock"),
         ),
         supports_check_mode=True,

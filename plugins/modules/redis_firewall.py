@@ -26,6 +26,7 @@ description:
     back in front where others got in front, is for a server's unit to run before it starts.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.guarded_ports.notice
 attributes:
   check_mode:
     support: full
@@ -68,23 +69,6 @@ options:
     type: list
     elements: int
     default: [6379, 6380]
-  reserved_audience:
-    description:
-      - What becomes of a connection to a reserved port of the host from a source that is not named. It is dropped, or
-        rejected (a TCP reset), or let through, limited in rate, to the notice of the role
-        P(celebrum.redis_hardening.port_notice#role).
-      - Reserved ports of containers are always dropped.
-    type: str
-    choices: [drop, reject, notice]
-    default: drop
-  reserved_notice:
-    description:
-      - Whether the host runs the notice of the role P(celebrum.redis_hardening.port_notice#role). The sources of all
-        O(ports) may then see it on every reserved port of the host, and with O(reserved_audience=notice) everyone.
-      - They are led to port 63790, where nothing but the notice listens (a REDIRECT in the table C(nat)). The reserved
-        ports themselves stay closed, so that a server that gets one of them by accident is reached by nobody.
-    type: bool
-    default: false
   docker_bridges:
     description:
       - Interfaces of Docker's bridges, by name or as a prefix that ends in C(+). What comes in there is the containers'
@@ -253,19 +237,7 @@ def diffs(backend, wanted, outdated):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            ports=dict(
-                type="list",
-                elements="dict",
-                options=dict(
-                    port=dict(type="int", required=True),
-                    sources=dict(type="list", elements="str", default=[]),
-                    purpose=dict(type="str", choices=list(_firewall.PURPOSES), default="data"),
-                ),
-            ),
-            reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
-            reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
-            reserved_notice=dict(type="bool", default=False),
-            docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
+            **_firewall.policy_spec(required=False),
             ssh_ports=dict(type="list", elements="int", default=[]),
             backend=dict(type="str", choices=list(_backends.BACKENDS), default="iptables"),
             rollback_after=dict(type="int", default=0),

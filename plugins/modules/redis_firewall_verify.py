@@ -20,6 +20,8 @@ description:
   - Nothing is changed.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.guarded_ports
+  - celebrum.redis_hardening.guarded_ports.notice
 attributes:
   check_mode:
     support: full
@@ -31,53 +33,6 @@ attributes:
   platform:
     platforms: linux
 options:
-  ports:
-    description: The guarded ports and who may reach them, as in M(celebrum.redis_hardening.redis_firewall).
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      port:
-        description: The TCP port.
-        type: int
-        required: true
-      sources:
-        description: Addresses and networks that may connect.
-        type: list
-        elements: str
-        default: []
-      purpose:
-        description: What the port is for.
-        type: str
-        choices: [data, tls, bus, sentinel, reserved]
-        default: data
-  reserved_ports:
-    description: Ports that are closed to all but loopback unless O(ports) names them.
-    type: list
-    elements: int
-    default: [6379, 6380]
-  reserved_audience:
-    description:
-      - What becomes of a connection to a reserved port of the host from a source that is not named. It is dropped, or
-        rejected (a TCP reset), or let through, limited in rate, to the notice of the role
-        P(celebrum.redis_hardening.port_notice#role).
-      - Reserved ports of containers are always dropped.
-    type: str
-    choices: [drop, reject, notice]
-    default: drop
-  reserved_notice:
-    description:
-      - Whether the host runs the notice of the role P(celebrum.redis_hardening.port_notice#role). The sources of all
-        O(ports) may then see it on every reserved port of the host, and with O(reserved_audience=notice) everyone.
-      - They are led to port 63790, where nothing but the notice listens (a REDIRECT in the table C(nat)). The reserved
-        ports themselves stay closed, so that a server that gets one of them by accident is reached by nobody.
-    type: bool
-    default: false
-  docker_bridges:
-    description: Interfaces of Docker's bridges, whose traffic is the containers' own.
-    type: list
-    elements: str
-    default: [docker0, br-+, docker_gwbridge]
   backend:
     description:
       - What the rules were made with, as in M(celebrum.redis_hardening.redis_firewall).
@@ -170,20 +125,7 @@ def unit_finding(module):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            ports=dict(
-                type="list",
-                elements="dict",
-                required=True,
-                options=dict(
-                    port=dict(type="int", required=True),
-                    sources=dict(type="list", elements="str", default=[]),
-                    purpose=dict(type="str", choices=list(_firewall.PURPOSES), default="data"),
-                ),
-            ),
-            reserved_ports=dict(type="list", elements="int", default=[6379, 6380]),
-            reserved_audience=dict(type="str", choices=list(_firewall.AUDIENCES), default="drop"),
-            reserved_notice=dict(type="bool", default=False),
-            docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
+            **_firewall.policy_spec(),
             backend=dict(type="str", choices=list(_backends.BACKENDS), default="iptables"),
         ),
         supports_check_mode=True,

@@ -149,17 +149,6 @@ def test_sources_of_one_reserved_port_see_the_notice_there_only(lab):
     assert seen(lab, "client", STRANGER[4], HOST[4], 6379) == "nothing"
 
 
-def test_who_may_no_longer_see_it_is_cut_off_at_once(lab):
-    lab.apply(policy("notice"))
-    open_ones = [lab.connect("client", source[4], HOST[4], 6380) for source in (NAMED, STRANGER)]
-    assert all(open_ones)
-    lab.apply(policy("drop", notice=False))
-    for one in open_ones:
-        with one:
-            assert not carries(one)
-    assert failing(lab, policy("drop", notice=False)) == []
-
-
 def connected(lab, source, target, port, number):
     """Return how many of so many connections at once come about."""
 
