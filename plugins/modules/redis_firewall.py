@@ -20,7 +20,8 @@ description:
     C(DOCKER-USER) is made where it is missing. The second place, in C(mangle), is there because Docker takes
     C(DOCKER-USER) away for a moment whenever it makes a network.
   - New rules are first loaded in a network namespace of their own, then in the host's, in one step for each family and
-    table. A source that is no longer named loses its open connections too. Loopback is always open.
+    table. A source that is no longer named loses its open connections too, but with iptables those to the notice.
+    Loopback is always open.
   - C(redis-ports-block.service) loads the rules when the host starts, before its network, and when Docker restarts.
     C(redis-ports-block check) fails unless the kernel has the rules; C(redis-ports-block guard), which first puts them
     back in front where others got in front, is for a server's unit to run before it starts.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import firewall_lab
 import pytest
-from firewall_lab import CONTAINER, HOST, LOOPBACK, NAMED, SOURCES, STRANGER, carries, wait_until
+from firewall_lab import CONTAINER, HOST, LOOPBACK, NAMED, SOURCES, STRANGER, wait_until
 
 FAMILIES = (4, 6)
 PROGRAM = Path(__file__).parents[2] / "roles/port_notice/files/redis_port_notice.py"
