@@ -1,6 +1,7 @@
 """Hammer ports of droplets for a while and write down how often a connection was made.
 
-prober.py RESULT SECONDS HOST:PORT...   IPv6 hosts in brackets. Ends by itself, or when RESULT's .stop file exists.
+prober.py RESULT SECONDS HOST:PORT...   IPv6 hosts in brackets. Ends by itself, or when RESULT's .stop file exists and
+each target was tried often enough to say something.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import sys
 import threading
 import time
 
+ENOUGH = 101
+
 
 def probe(target, end, stop, count):
     host, _colon, port = target.rpartition(":")
-    while time.monotonic() < end and not stop.exists():
+    while time.monotonic() < end and (count["tried"] < ENOUGH or not stop.exists()):
         count["tried"] += 1
         try:
             # A dropped SYN costs 50 ms, a refused one nothing: 20 to 50 tries a second for each port.
