@@ -11,9 +11,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _arguments,
     _policy,
+    _policy_cluster,
     _policy_container,
+    _policy_instances,
     _policy_notice,
     _policy_ports,
+    _policy_sentinel,
     _policy_tls,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports, refusal
@@ -58,6 +61,8 @@ class ActionModule(ActionBase):
             if merged[name] is None and defaults.get(name) is None:
                 continue
             value, found = self._checked(name, merged[name], spec)
+            if name == "redis_instances" and not found:
+                value, found = _policy_instances.check_types(value, specs["redis"])
             if found:
                 problems += found
             else:
@@ -84,8 +89,20 @@ class ActionModule(ActionBase):
         problems += _policy_notice.notice_problems(settings, ssh_ports)
         if set(roles) - _ON_CONTROLLER:
             problems += _policy.system_problems(facts, settings.get("redis_allow_untested_system", False))
-        for check in (_policy.policy_problems, _policy_tls.tls_problems, _policy_container.container_problems):
+        for check in (_policy.policy_problems, _policy_tls.tls_problems):
+            problems += _policy_instances.of_each(check, settings)
+        for check in (
+            _policy_container.container_problems,
+            _policy_sentinel.sentinel_problems,
+            _policy_cluster.cluster_problems,
+        ):
             problems += check(settings)
+        problems += _policy_instances.instance_problems(
+            settings,
+            variables.get("inventory_hostname", ""),
+            (variables.get("groups") or {}).get("all", ()),
+            _inventory.native(defaults["redis_renamed_commands"]),
+        )
         if opened is not None:
             problems += _policy_ports.exposure_problems(settings, opened)
         return [" ".join(problem.split()) for problem in problems]
@@ -119,7 +136,7 @@ class ActionModule(ActionBase):
         if not found:
             ports, found = expand_ports(ports, sources)
         if found:
-            ports = _policy_ports.default_ports(settings)
+            ports = _policy_ports.default_ports({**settings, "inventory_hostname": variables.get("inventory_hostname")})
         return None if refused else ports, problems
 
 

@@ -26,10 +26,12 @@ VARIABLES = (
     "port_notice_ports",
     "port_notice_use_ports",
     "redis_bind",
+    "redis_instances",
     "redis_port",
     "redis_tls",
     "redis_tls_auth_clients",
     "redis_tls_port",
+    "redis_topology",
 )
 # A cluster node talks to the others on its port plus this.
 BUS_OFFSET = 10000
@@ -132,7 +134,7 @@ def _add_notice(notices, host, settings, policy):
 
 def _endpoints(host, settings, policy):
     """Return where clients connect on a host: its servers, and what else is open for data."""
-    served = {port: purpose for _name, port, purpose in served_ports(settings)}
+    served = {port: purpose for _name, port, purpose in served_ports(settings) if purpose != "bus"}
     purposes = {entry["port"]: entry.get("purpose", "data") for entry in settings["firewall_ports"]}
     others = {
         port: purpose for port, purpose in purposes.items() if purpose in ("data", "tls") and policy.sources[port]

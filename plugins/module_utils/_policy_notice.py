@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import NOTICE_PORT
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_ports import served_ports
 
 _RANGE = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?")
 
@@ -38,7 +39,7 @@ def _in_use(settings):
         if entry.get("purpose", "data") != "reserved"
     )
     if "redis_port" in settings:
-        used[settings["redis_port"]] = "redis_port"
+        used.update((port, name) for name, port, _purpose in served_ports(settings))
     return used
 
 

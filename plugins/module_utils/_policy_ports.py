@@ -6,33 +6,74 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import exposed, width_problems
 
 # What default_ports() and served_ports() look at.
-PORT_VARIABLES = ("redis_port", "redis_tls", "redis_tls_port", "redis_allowed_sources")
+PORT_VARIABLES = (
+    "inventory_hostname",
+    "redis_allowed_sources",
+    "redis_group_hosts",
+    "redis_instances",
+    "redis_port",
+    "redis_sentinel_hosts",
+    "redis_tls",
+    "redis_tls_port",
+    "redis_topology",
+    "sentinel_port",
+)
+SENTINEL_PORT = 26379
 
 
 def served_ports(settings):
     """Return (variable, port, purpose) for each port that a server of the host listens on, as far as is known."""
-    # YAML takes a bare off for false.
-    tls = str(settings.get("redis_tls", "off")).lower()
-    ports = []
-    if tls != "required":
-        ports.append(("redis_port", settings.get("redis_port", 6379), "data"))
-    if tls not in ("off", "false"):
-        ports.append(("redis_tls_port", settings.get("redis_tls_port", 6380), "tls"))
-    return ports
+    return [entry[:3] for entry in _served(settings)]
+
+
+def _served(settings):
+    """Return (variable, port, purpose, values of the instance) for each port."""
+    entries = settings.get("redis_instances") or [{}]
+    return [
+        ("redis_instances[%d].%s" % (at, name) if name in entries[at] else "redis_" + name, port, purpose, value)
+        for at, value in enumerate(_instances.values(settings))
+        for name, port, purpose in _instances.served(value)
+    ]
 
 
 def default_ports(settings):
     """Return firewall_ports as the other roles have it. settings: those variables of PORT_VARIABLES that there are."""
-    sources = settings.get("redis_allowed_sources") or []
-    served = served_ports(settings)
-    ports = [{"port": port, "sources": sources, "purpose": purpose} for _name, port, purpose in served]
-    if "redis_port" not in [name for name, _port, _purpose in served]:
-        ports.append({"port": settings.get("redis_port", 6379), "sources": [], "purpose": "reserved"})
+    ports = []
+    for value in _instances.values(settings):
+        servers = [*(value.get("group_hosts") or []), *(value.get("sentinel_hosts") or [])]
+        for _name, port, purpose in _instances.served(value):
+            sources = list(value.get("group_hosts") or []) if purpose == "bus" else _with(value, servers)
+            ports.append({"port": port, "sources": sources, "purpose": purpose})
+    ports += _sentinel_port(settings)
+    known = {entry["port"] for entry in ports}
+    for value in _instances.values(settings):
+        port = value.get("port", 6379)
+        # With TLS alone the port for plain text stays closed; an instance that names only its port for TLS has none.
+        if port not in known and (value["name"] == _instances.DEFAULT or port != settings.get("redis_port", 6379)):
+            known.add(port)
+            ports.append({"port": port, "sources": [], "purpose": "reserved"})
     return ports
+
+
+def _with(value, servers):
+    """Return the clients of an instance, and the servers that are its clients as well."""
+    clients = value.get("allowed_sources") or []
+    return list(dict.fromkeys([*clients, *servers])) if servers else clients
+
+
+def _sentinel_port(settings):
+    """Return the port of the host's Sentinel, if it has one, for clients, servers and the other Sentinels."""
+    for value in [*_instances.values(settings), _instances.common(settings)]:
+        sentinels = value.get("sentinel_hosts") or []
+        if settings.get("inventory_hostname") in sentinels:
+            sources = _with(value, [*(value.get("group_hosts") or []), *sentinels])
+            port = settings.get("sentinel_port") or SENTINEL_PORT
+            return [{"port": port, "sources": sources, "purpose": "sentinel"}]
+    return []
 
 
 def exposure_problems(settings, ports):
@@ -40,24 +81,29 @@ def exposure_problems(settings, ports):
 
     ports: firewall_ports with addresses.
     """
-    bound = exposed(settings.get("redis_bind", []))
-    if not bound:
-        return []
-    bound = "redis_bind has %s, where others can connect, and " % ", ".join(bound)
-    if settings.get("redis_allowed_sources") == [] and not any(entry["sources"] for entry in ports):
-        return [bound + _NOBODY]
     problems = []
-    for name, port, purpose in served_ports(settings):
-        if name not in settings:
+    for name, port, purpose, value in _served(settings):
+        bound = exposed(value.get("bind", []))
+        if not bound:
             continue
-        where = "%s (%s): " % (port, name)
-        advice = "in firewall_ports, as in {port: %s, purpose: %s, sources: [10.0.3.0/24]}" % (port, purpose)
-        entries = [entry for entry in ports if entry["port"] == port]
-        if not entries and port not in settings.get("firewall_reserved_ports", []):
-            problems.append("%snothing guards port %sname it %s." % (bound, where, advice))
-        elif not any(entry["sources"] for entry in entries if entry["purpose"] != "reserved"):
-            problems.append("%snobody is named who may use port %sname the clients %s." % (bound, where, advice))
+        bound = "redis_bind has %s, where others can connect, and " % ", ".join(bound)
+        if value.get("allowed_sources") == [] and not any(entry["sources"] for entry in ports):
+            return [bound + _NOBODY]
+        if name.startswith("redis_instances") or name in settings:
+            problems += _unguarded(settings, ports, bound, (name, port, purpose))
     return problems
+
+
+def _unguarded(settings, ports, bound, served):
+    name, port, purpose = served
+    where = "%s (%s): " % (port, name)
+    advice = "in firewall_ports, as in {port: %s, purpose: %s, sources: [10.0.3.0/24]}" % (port, purpose)
+    entries = [entry for entry in ports if entry["port"] == port]
+    if not entries and port not in settings.get("firewall_reserved_ports", []):
+        return ["%snothing guards port %sname it %s." % (bound, where, advice)]
+    if not any(entry["sources"] for entry in entries if entry["purpose"] != "reserved"):
+        return ["%snobody is named who may use port %sname the clients %s." % (bound, where, advice)]
+    return []
 
 
 _NOBODY = (

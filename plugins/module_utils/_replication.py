@@ -49,12 +49,24 @@ class Plan:
     new: bool = False
 
 
-def plan(nodes, sentinel_master=None):
+def plan(nodes, sentinel_master=None, missing=frozenset()):
     """Return the Plan, or raise Refused.
 
-    nodes: all members, in the order of the inventory. sentinel_master: (address, port) that the Sentinels agree on.
+    nodes: the members, in the order of the inventory. sentinel_master: (address, port) that the Sentinels agree on.
+    missing: the (address, port) of members that can't be asked. One of these is only taken for the master where no
+    Sentinel is there to choose another; the Plan then only names it.
     """
     known = {address: node for node in nodes for address in node.addresses}
+    # Sentinels mend by themselves a former master that has come back.
+    mended = sentinel_master is not None
+    gone = {node.master for node in nodes if node.master in missing}
+    if gone and mended:
+        raise Refused(
+            "the master %s:%d does not answer: wait until the Sentinels have chosen another, or start it." % min(gone),
+            passing=True,
+        )
+    if len(gone) == 1:
+        return Plan(Node("%s:%d" % next(iter(gone)), frozenset(gone)))
     for node in nodes:
         if node.failover != "no-failover":
             raise Refused("%s is in a failover (%s): wait until it is done." % (node.name, node.failover), passing=True)
@@ -63,7 +75,7 @@ def plan(nodes, sentinel_master=None):
                 "%s is a replica of %s:%d, which is no member of this group: name that server too, or make %s a master "
                 "of its own." % (node.name, *node.master, node.name)
             )
-    master, new = _find_master(nodes, known)
+    master, new = _find_master(nodes, known, mended)
     if sentinel_master is not None and known.get(sentinel_master) is not master:
         raise Refused(
             "the Sentinels hold %s:%d for the master, the servers say it is %s: wait until the failover is done."
@@ -77,13 +89,14 @@ def plan(nodes, sentinel_master=None):
         if node.master is None and node.keys:
             raise Refused(
                 "%s is a master with %d keys, and would lose them as a replica of %s: take it out of the group, or "
-                "empty it yourself." % (node.name, node.keys, master.name)
+                "empty it yourself." % (node.name, node.keys, master.name),
+                passing=mended,
             )
         follow.append(node.name)
     return Plan(master, tuple(follow), new)
 
 
-def _find_master(nodes, known):
+def _find_master(nodes, known, mended):
     """Return (the master, whether nobody was one before)."""
     masters = [node for node in nodes if node.master is None]
     followed = {known[node.master].name for node in nodes if node.master is not None}
@@ -106,7 +119,8 @@ def _find_master(nodes, known):
     if len(filled) > 1:
         raise Refused(
             "%s are masters with data of their own: a group has one. Take the others out, or empty them yourself."
-            % " and ".join("%s (%d keys)" % (node.name, node.keys) for node in filled)
+            % " and ".join("%s (%d keys)" % (node.name, node.keys) for node in filled),
+            passing=mended,
         )
     return (filled or masters)[0], True
 

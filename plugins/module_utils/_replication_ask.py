@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 
@@ -99,27 +100,48 @@ def _addresses(host):
     return list(dict.fromkeys(found))
 
 
-def sentinel_master(params, sentinels, name):
+def addresses_of(nodes):
+    """Return {(address, port), ...} of servers that can't be asked; a name that does not resolve has none."""
+    found = set()
+    for node in nodes:
+        with contextlib.suppress(OSError):
+            found |= {(address, node["port"]) for address in _addresses(node["address"] or node["host"])}
+    return frozenset(found)
+
+
+def sentinel_master(params, all_of_them=True):
     """Return (address, port) that all Sentinels hold for the master, or None when none is asked.
 
+    params: the module's options. all_of_them: whether each must be there and watch the group.
     Raises ConnectionProblem where one can't be asked, ValueError where they disagree.
     """
     answers = {}
-    for sentinel in sentinels:
+    for sentinel in params["sentinels"]:
         where = "%s:%d" % (sentinel["host"], sentinel["port"])
-        login = dict(params, login_host=sentinel["host"], login_port=sentinel["port"], login_unix_socket=None)
-        for option in ("user", "password"):
-            login["login_" + option] = params["sentinel_" + option]
-        login.update(login_password_file=None, login_password_env=None)
-        client = _connection.open_client(login)
         try:
-            reply = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
-        finally:
-            client.close()
-        if reply is None:
+            reply = _ask_sentinel(params, sentinel)
+        except _connection.ConnectionProblem:
+            if all_of_them:
+                raise
+            continue
+        if reply is not None:
+            answers[where] = (_addresses(text(reply[0]))[0], int(reply[1]))
+        elif all_of_them:
+            name = params["sentinel_master_name"]
             raise ValueError("the Sentinel at %s watches no master %s: check sentinel_master_name." % (where, name))
-        answers[where] = (_addresses(text(reply[0]))[0], int(reply[1]))
     if len(set(answers.values())) > 1:
         told = ", ".join("%s says %s:%d" % (where, *master) for where, master in answers.items())
         raise ValueError("the Sentinels disagree about the master: %s." % told)
     return next(iter(answers.values()), None)
+
+
+def _ask_sentinel(params, sentinel):
+    login = dict(params, login_host=sentinel["host"], login_port=sentinel["port"], login_unix_socket=None)
+    for option in ("user", "password"):
+        login["login_" + option] = params["sentinel_" + option]
+    login.update(login_password_file=None, login_password_env=None)
+    client = _connection.open_client(login)
+    try:
+        return client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", params["sentinel_master_name"])
+    finally:
+        client.close()

@@ -30,6 +30,10 @@ options:
     description: The account that the server must run as and that may read its files.
     type: str
     default: redis
+  config_rewritten:
+    description: Whether the server must be able to rewrite its configuration file, which then must not be in C(/etc).
+    type: bool
+    default: false
   sysctl:
     description: Kernel settings, as in M(celebrum.redis_hardening.redis_kernel).
     type: dict
@@ -101,8 +105,11 @@ def verify_files(paths, instance):
     return findings
 
 
-def verify_config_owner(path, user, instance):
-    """The running server must not be able to replace its own configuration."""
+def verify_config_owner(path, user, rewritten, instance):
+    """The running server must not be able to replace its own configuration, unless a failover makes it do so."""
+    if rewritten:
+        ok, expected = not path.startswith("/etc/"), "not in /etc, since a failover rewrites it"
+        return verdict("RH-HST-01", ok, expected, path, subject="configuration", instance=instance)
     owner = pwd.getpwuid(os.stat(path).st_uid).pw_name
     return verdict(
         "RH-HST-01",
@@ -155,6 +162,7 @@ def main():
         argument_spec=dict(
             _connection.redis_argument_spec(),
             user=dict(type="str", default="redis"),
+            config_rewritten=dict(type="bool", default=False),
             sysctl=dict(type="dict", default={}),
             sysctl_skip_reason=dict(type="str"),
             renamed_commands=dict(type="dict", default={}),
@@ -173,7 +181,8 @@ def main():
     else:
         findings += verify_files(server_files(client, config, server.get("config_file", "")), instance)
     if server.get("config_file"):
-        findings.append(verify_config_owner(server["config_file"], user, instance))
+        rewritten = module.params["config_rewritten"]
+        findings.append(verify_config_owner(server["config_file"], user, rewritten, instance))
     findings += verify_process(server["process_id"], user, instance)
     findings += verify_sysctl(module.params["sysctl"], module.params["sysctl_skip_reason"], instance)
     module.exit_json(changed=False, findings=findings)

@@ -78,6 +78,14 @@ options:
   sentinel_password:
     description: Its password.
     type: str
+  absent:
+    description:
+      - What is done about servers and Sentinels that can't be asked.
+      - With V(fail) the module fails. With V(sentinels) Sentinels may be missing that do not run, or do not watch the
+        group yet. With V(ignore) servers may be missing, too, and O(check_mode) is meant; who is there must make sense.
+    type: str
+    choices: [fail, sentinels, ignore]
+    default: fail
   timeout:
     description: Seconds to wait for a failover to end and for the replicas to be in step.
     type: int
@@ -102,7 +110,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 master:
-  description: The master of the group.
+  description: The master of the group; null where no server can be asked and O(absent=ignore).
   returned: success
   type: str
   sample: 10.20.0.11:6379
@@ -133,19 +141,20 @@ PAUSE = 0.2
 
 
 def open_members(module):
-    """Return the Members, or end the module naming all that can't be asked."""
-    members, problems = [], []
+    """Return (Members, nodes that can't be asked), or end the module naming these."""
+    members, missing, problems = [], [], []
     for node in module.params["nodes"]:
         try:
             members.append(_replication_ask.Member(module.params, node))
         except (_connection.ConnectionProblem, OSError) as problem:
             problems.append(str(problem))
-    if problems:
+            missing.append(node)
+    if problems and module.params["absent"] != "ignore":
         module.fail_json(msg="nothing was changed: %s" % " ".join(problems))
-    return members
+    return members, missing
 
 
-def decide(module, members):
+def decide(module, members, missing):
     """Return (nodes, plan); wait for what passes."""
     params = module.params
     end = time.monotonic() + params["timeout"]
@@ -153,10 +162,10 @@ def decide(module, members):
         try:
             nodes = [member.ask() for member in members]
             try:
-                told = _replication_ask.sentinel_master(params, params["sentinels"], params["sentinel_master_name"])
+                told = _replication_ask.sentinel_master(params, params["absent"] == "fail")
             except ValueError as problem:
                 raise _replication.Refused(str(problem), passing=True) from problem
-            return nodes, _replication.plan(nodes, told)
+            return nodes, _replication.plan(nodes, told, _replication_ask.addresses_of(missing))
         except _replication.Refused as refused:
             if not refused.passing or time.monotonic() > end:
                 module.fail_json(msg="nothing was changed: %s" % refused)
@@ -214,12 +223,16 @@ def main():
             sentinel_master_name=dict(type="str", default="mymaster"),
             sentinel_user=dict(type="str"),
             sentinel_password=dict(type="str", no_log=True),
+            absent=dict(type="str", choices=["fail", "sentinels", "ignore"], default="fail"),
             timeout=dict(type="int", default=60),
             renamed_commands=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
+    if _connection.redis is None and module.params["absent"] == "ignore":
+        # A bare host, which can't ask anybody yet.
+        module.exit_json(changed=False, master=None, replicas=[], joined=[])
     _connection.require_library(module)
     problems = rename_problems(module.params["renamed_commands"])
     names = ["%s:%d" % (node["host"], node["port"]) for node in module.params["nodes"]]
@@ -227,9 +240,11 @@ def main():
     if problems:
         module.fail_json(msg=" ".join(problems))
 
-    members = open_members(module)
+    members, missing = open_members(module)
+    if not members:
+        module.exit_json(changed=False, master=None, replicas=[], joined=[])
     try:
-        nodes, plan = decide(module, members)
+        nodes, plan = decide(module, members, missing)
         result = dict(changed=bool(plan.follow), master=plan.master.name, joined=list(plan.follow))
         result["replicas"] = [node.name for node in nodes if node.name != plan.master.name]
         if module._diff and plan.follow:

@@ -28,13 +28,17 @@ def read_specs():
     return specs
 
 
-def role_defaults(loader):
-    """Return the defaults of all roles, which a plugin may be asked about before a role has been loaded."""
+def role_defaults(loader, *roles):
+    """Return the defaults of these or all roles, which a plugin may be asked about before a role has been loaded.
+
+    Their internal variables are among them, because defaults are made of these.
+    """
     defaults = {}
-    for role in sorted(os.listdir(ROLES)):
-        path = os.path.join(ROLES, role, "defaults", "main.yml")
-        if os.path.exists(path):
-            defaults.update(loader.load_from_file(path, trusted_as_template=True) or {})
+    for role in roles or sorted(os.listdir(ROLES)):
+        for folder in ("defaults", "vars"):
+            path = os.path.join(ROLES, role, folder, "main.yml")
+            if os.path.exists(path):
+                defaults.update(loader.load_from_file(path, trusted_as_template=True) or {})
     return defaults
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose, _instance_settings
 
 ROLES = Path(__file__).parents[2] / "roles"
 TEMPLATE = ROLES / "redis_container" / "templates" / "compose.yaml.j2"
@@ -24,6 +24,9 @@ OTHER_SETTINGS = {
     "pidfile",
     "unixsocket",
     "unixsocketperm",
+    "tls-port",
+    "tls-replication",
+    "tls-cluster",
 }
 
 
@@ -57,7 +60,9 @@ def test_defaults_and_types_are_those_of_the_role_redis(name):
 
 
 def test_settings_are_those_of_the_role_redis():
-    theirs = load("redis", "vars", "main.yml")["__redis_base_settings"]
+    names = set(options("redis")) | {"redis_aclfile", "redis_pidfile"}
+    values = {name.removeprefix("redis_"): "{{ %s }}" % name for name in names}
+    theirs = _instance_settings.settings({**values, "tls": "off", "topology": "standalone"}, "")
     mine = load("redis_container", "vars", "main.yml")["__redis_container_settings"]
     for name in (set(mine) | set(theirs)) - OTHER_SETTINGS:
         assert str(mine.get(name)).replace("redis_container_", "redis_") == str(theirs.get(name)), name

@@ -111,3 +111,27 @@ def test_nobody_loses_data_and_a_second_plan_is_empty(nodes):
     again = plan(after)
     assert (again.master.name, again.follow) == (found.master.name, ())
     assert lagging(found.master, after) == []
+
+
+def missing(number):
+    return frozenset({(f"10.0.0.{number}", 6379)})
+
+
+def test_a_master_that_does_not_answer_is_waited_for_where_sentinels_can_replace_it():
+    with pytest.raises(Refused, match="the master 10.0.0.1:6379 does not answer") as refused:
+        plan([node(2, follows=1), node(3, follows=1)], ("10.0.0.1", 6379), missing(1))
+    assert refused.value.passing
+
+
+def test_a_master_that_does_not_answer_stays_the_master_where_nobody_can_replace_it():
+    found = plan([node(2, follows=1), node(3, follows=1)], None, missing(1))
+    assert (found.master.name, found.follow) == ("10.0.0.1:6379", ())
+
+
+def test_a_former_master_that_came_back_is_left_to_the_sentinels():
+    with pytest.raises(Refused, match="r1 is a master with 5 keys") as refused:
+        plan([node(1, keys=5), node(2, keys=5), node(3, follows=2)], ("10.0.0.2", 6379))
+    assert refused.value.passing
+    with pytest.raises(Refused, match="are masters with data of their own") as refused:
+        plan([node(1, keys=5), node(2, keys=5)], ("10.0.0.2", 6379))
+    assert refused.value.passing

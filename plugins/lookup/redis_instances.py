@@ -1,0 +1,71 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: redis_instances
+short_description: The instances of the host's Redis, with their files, ports, users and settings
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Returns what the variables of P(celebrum.redis_hardening.redis#role) say of each entry of C(redis_instances).
+  - The result holds passwords. Keep it out of loops and of what is shown.
+  - The other servers of a group are looked up by the variables that the inventory gives them.
+options:
+  _terms:
+    description: None.
+    type: list
+    elements: raw
+"""
+
+EXAMPLES = r"""
+- name: Where the instances of this host keep their data
+  ansible.builtin.debug:
+    msg: "{{ query('celebrum.redis_hardening.redis_instances') | map(attribute='dir') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - The instances. Beside the variables of the role without their prefix each has C(unit), C(config), C(aclfile),
+      C(settings), C(secret_settings), C(all_users), C(nodes), C(sentinels), C(folders), C(run_dir) and C(rewritten).
+  type: list
+  elements: dict
+"""
+
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, role_defaults
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._peers import peers_of
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        self.set_options(var_options=variables, direct=kwargs)
+        defaults = role_defaults(self._loader, "redis")
+        own = {**role_defaults(self._loader), **variables}
+        templar = self._templar.copy_with_new_env(available_variables=own)
+        settings = native(templar.template({name: own[name] for name in defaults if not name.startswith("__")}))
+        place = native(templar.template({name: own[name] for name in ("pki_host_dir", "sentinel_port")}))
+        values = _instances.values(settings)
+        hosts = [name for value in values for key in ("group_hosts", "sentinel_hosts") for name in value.get(key) or []]
+        peers = peers_of(hosts, templar, self._loader, own)
+        renames = native(defaults["redis_renamed_commands"])
+        return [self._instance(value, settings, place, peers, renames) for value in values]
+
+    def _instance(self, value, settings, place, peers, renames):
+        value = {**value, **_instances.layout(value, settings["redis_engine"])}
+        value["renamed_commands"] = _instances.renamed_commands(value, renames)
+        return {
+            **value,
+            "all_users": _instances.users(value, settings),
+            "settings": _instance_settings.settings(value, place["pki_host_dir"]),
+            "secret_settings": _instance_settings.secret_settings(value),
+            "nodes": _instances.nodes(value, peers),
+            "sentinels": _instances.sentinels(value, peers, place["sentinel_port"]),
+            "has_tls": _instances.has_tls(value),
+            "login_port": _instances.group_port(value),
+        }

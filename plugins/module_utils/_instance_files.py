@@ -1,0 +1,142 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of one instance: would stopping it lose data, and deleting them.
+
+Its server, and every other one of the host, can write to the folders of data and logs: no link is followed there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config, _config_file
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded as guarded
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
+
+Refused = _config.Refused
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+# Folders beside those of the instances, which belong to the default instance and to Sentinel.
+_TAKEN = ("appendonlydir", "conf", "sentinel")
+_EXEC = re.compile(r"^ExecStart=\S+[ \t]+(/\S+)", re.MULTILINE)
+
+
+class Files:
+    """The fixed places of an instance's files. root: the folder that stands for / in tests."""
+
+    def __init__(self, engine, name, root=""):
+        self.name, own = name, "" if name == "default" else "-" + name
+        self.root, self.default = root, name == "default"
+        self.data = "/var/lib/%s" % engine + ("" if self.default else "/" + name)
+        self.config = "/etc/%s/%s%s.conf" % (engine, engine, own)
+        self.rewritten = self.data + "/conf/redis.conf"
+        self.aclfile = "/etc/%s/users%s.acl" % (engine, own)
+        self.log = "/var/log/%s/%s-server%s.log" % (engine, engine, own)
+
+    def settings(self, drop_in=""):
+        """Return {canonical directive: arguments} of the configuration in use, None without one. Raises Refused."""
+        said = _EXEC.search(drop_in or "")
+        path = said.group(1) if said else self.config
+        # The one in the folder of the data is the server's to write; the others root's.
+        text = (guarded if path.startswith("/var/lib/") else _config_file).read(self.root + path)
+        return None if text is None else rewritten.as_read(_config.parse(text))
+
+    def stop_problem(self, unit, drop_in):
+        """Return why stopping the running server would lose its data, or ''."""
+        try:
+            settings = self.settings(drop_in)
+        except Refused as problem:
+            return "%s.service: whether its data survive a stop can't be told: %s" % (unit, problem)
+        if settings is None:
+            reason = "its configuration is not where this collection puts it"
+        elif settings.get("appendonly", ["no"])[0].lower() == "yes" or settings.get("save", ["default"]) != []:
+            return ""
+        else:
+            reason = "it has neither save nor appendonly"
+        return (
+            "%s.service runs and is not declared, and stopping it might lose its data: %s. Declare it again with save "
+            "or appendonly, run, and then remove it; or have its data deleted: add %s to purge "
+            "(redis_purged_instances)." % (unit, reason, self.name)
+        )
+
+    def present(self):
+        """Return the paths of what there is to delete. Raises Refused, before anything is deleted."""
+        if not NAME.fullmatch(self.name) or self.name in _TAKEN:
+            raise Refused("purge: %r is no name of an instance." % self.name)
+        places = dict(dir=self.data, logfile=self.log, aclfile=self.aclfile)
+        for path in (self.config, self.rewritten):
+            try:
+                text = guarded.read(self.root + path)
+            except Refused as problem:
+                raise Refused("purge %s: nothing was deleted. %s" % (self.name, problem)) from problem
+            for name, words in rewritten.as_read(_config.parse(text or "")).items():
+                # The package's own file may say nothing of its users and has the same log.
+                if name in places and words not in ([places[name]], [""], []):
+                    raise Refused(
+                        "purge %s: nothing was deleted. By %s its %s is %s, which is not where this collection puts "
+                        "it, %s: delete its files yourself, that configuration last."
+                        % (self.name, path, name, _config.printable(" ".join(words)), places[name])
+                    )
+        return [
+            *self._matching(os.path.dirname(self.config), {self.config, self.aclfile}.__contains__),
+            *self._matching(os.path.dirname(self.log), lambda path: (path + ".").startswith(self.log + ".")),
+            *self._data(),
+        ]
+
+    def _data(self):
+        if not self.default:
+            return self._matching(os.path.dirname(self.data), self.data.__eq__)
+        # The folders beside its files are those of the other instances.
+        own = {self.data + "/" + name for name in ("appendonlydir", "conf")}
+        return self._matching(self.data, lambda path: path in own, plain_files=True)
+
+    def _matching(self, folder, wanted, plain_files=False):
+        found = []
+        with guarded.open_folder(self.root + folder + "/x") as handle:
+            if handle is None:
+                return []
+            for name in sorted(_names(handle)):
+                mode, path = os.lstat(name, dir_fd=handle).st_mode, "%s/%s" % (folder, name)
+                if not wanted(path) and not (plain_files and not stat.S_ISDIR(mode)):
+                    continue
+                if stat.S_ISLNK(mode):
+                    raise Refused(
+                        "purge %s: nothing was deleted. %s is a symbolic link: find out what it leads to, and remove "
+                        "it." % (self.name, path)
+                    )
+                found.append(path)
+        return found
+
+    def delete(self, paths):
+        """Delete the paths. Raises Refused when one can't be; running again goes on."""
+        for path in paths:
+            try:
+                with guarded.open_folder(self.root + path) as handle:
+                    if handle is not None:
+                        _delete(handle, os.path.basename(path))
+            except OSError as error:
+                raise Refused("purge %s: %s can't be deleted: %s." % (self.name, path, error.strerror)) from error
+
+
+def _names(handle):
+    # A handle that only names the folder can't list it.
+    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=handle)
+    try:
+        return os.listdir(listing)
+    finally:
+        os.close(listing)
+
+
+def _delete(handle, name):
+    try:
+        if stat.S_ISDIR(os.lstat(name, dir_fd=handle).st_mode):
+            # It goes down by handles, and does not follow what becomes a link meanwhile.
+            shutil.rmtree(name, dir_fd=handle)
+        else:
+            os.unlink(name, dir_fd=handle)
+    except FileNotFoundError:
+        pass

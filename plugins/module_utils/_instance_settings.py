@@ -1,0 +1,95 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the values of an instance to the directives of its configuration file: pure functions."""
+
+from __future__ import annotations
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import has_tls
+
+# Directive -> variable without prefix, where one is the other.
+DIRECT = {
+    "bind": "bind",
+    "protected-mode": "protected_mode",
+    "tcp-backlog": "tcp_backlog",
+    "tcp-keepalive": "tcp_keepalive",
+    "timeout": "timeout",
+    "maxclients": "maxclients",
+    "maxmemory": "maxmemory",
+    "maxmemory-policy": "maxmemory_policy",
+    "databases": "databases",
+    "aclfile": "aclfile",
+    "acllog-max-len": "acllog_max_len",
+    "loglevel": "loglevel",
+    "logfile": "logfile",
+    "slowlog-log-slower-than": "slowlog_log_slower_than",
+    "slowlog-max-len": "slowlog_max_len",
+    "notify-keyspace-events": "notify_keyspace_events",
+    "dir": "dir",
+    "save": "save",
+    "appendonly": "appendonly",
+    "appendfsync": "appendfsync",
+    "pidfile": "pidfile",
+}
+_FIXED = {
+    "dbfilename": "dump.rdb",
+    "enable-protected-configs": "no",
+    "enable-debug-command": "no",
+    "enable-module-command": "no",
+}
+_OTHER_BUFFERS = "normal 0 0 0 pubsub 32mb 8mb 60"
+
+
+def settings(value, tls_folder):
+    """Return the directives, without secrets. value: an instance with its layout(). tls_folder: of the certificate."""
+    found = {directive: value[name] for directive, name in DIRECT.items()}
+    found.update(_FIXED)
+    found["port"] = 0 if value["tls"] == "required" else value["port"]
+    found.update(_tls(value, tls_folder))
+    if value["topology"] != "standalone":
+        found.update(_group(value))
+    if value["topology"] == "cluster":
+        found.update(
+            {
+                "cluster-enabled": "yes",
+                "cluster-config-file": "nodes.conf",
+                "cluster-node-timeout": value["cluster_node_timeout"],
+            }
+        )
+    return found
+
+
+def secret_settings(value):
+    """Return the directives that are secrets."""
+    return {} if value["topology"] == "standalone" else {"masterauth": value["replica_password"]}
+
+
+def _tls(value, folder):
+    if not has_tls(value):
+        return {"tls-port": 0, "tls-replication": "no", "tls-cluster": "no"}
+    return {
+        "tls-port": value["tls_port"],
+        "tls-ca-cert-file": folder + "/ca.crt",
+        "tls-cert-file": folder + "/redis.crt",
+        "tls-key-file": folder + "/redis.key",
+        "tls-protocols": "TLSv1.2 TLSv1.3",
+        "tls-auth-clients": value["tls_auth_clients"],
+        "tls-replication": "yes",
+        "tls-cluster": "yes",
+    }
+
+
+def _group(value):
+    found = {
+        "masteruser": value["replica_user"],
+        "replica-read-only": "yes",
+        "repl-backlog-size": value["repl_backlog_size"],
+        "client-output-buffer-limit": "%s replica %s" % (_OTHER_BUFFERS, value["replica_output_buffer_limit"]),
+        "min-replicas-to-write": value["min_replicas_to_write"],
+        "min-replicas-max-lag": value["min_replicas_max_lag"],
+    }
+    if value["announce_address"]:
+        which = "cluster-announce-ip" if value["topology"] == "cluster" else "replica-announce-ip"
+        found[which] = value["announce_address"]
+    return found

@@ -1,0 +1,169 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the variables of a host to its instances: files, unit, ports, users and settings of each. Pure functions."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+# The instance that the package brings; the others are instances of its template unit.
+DEFAULT = "default"
+BUS_OFFSET = 10000
+# Variables of the role redis that hold for the whole host; an instance may have its own value for all others.
+OF_HOST = frozenset(
+    """
+    admin_password admin_user allow_untested_system credentials_dir credentials_owner engine hold_package instances
+    manage_sysctl other_variables package_version purged_instances require_firewall sysctl unit_hardening
+    """.split()  # noqa: SIM905
+)
+# What a topology needs under its own name, although hardening disables it elsewhere.
+NEEDED = {"standalone": (), "replication": ("REPLICAOF", "SLAVEOF"), "cluster": ("MIGRATE",)}
+REPLICA_RULES = ("+psync", "+replconf", "+ping")
+SENTINEL_RULES = tuple(
+    "+" + rule
+    for rule in """
+    multi slaveof ping exec subscribe config|rewrite role publish info client|setname client|kill script|kill
+    """.split()  # noqa: SIM905
+)
+SENTINEL_CHANNEL = "__sentinel__:hello"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another host of the inventory, as far as it counts here.
+
+    name: in the inventory. address: where the others reach it. instances: its values(), None where nothing is known.
+    """
+
+    name: str
+    address: str
+    instances: tuple = ()
+
+
+def values(settings):
+    """Return what the variables say of each instance, as {variable without its prefix: value}.
+
+    settings: all variables of the role, or those that count; an instance's own value stands above the host's.
+    """
+    found = []
+    for own in settings.get("redis_instances", [{"name": DEFAULT}]):
+        merged = {**common(settings), **own}
+        if own["name"] != DEFAULT:
+            _own_places(merged, own)
+        found.append(merged)
+    return found
+
+
+def common(settings):
+    """Return what the variables say of all instances, as {variable without its prefix: value}."""
+    names = [name for name in settings if name.startswith("redis_")]
+    return {name.removeprefix("redis_"): settings[name] for name in names if name[6:] not in OF_HOST}
+
+
+def _own_places(merged, own):
+    """Give an instance its own folder and log below those of the host."""
+    if "dir" in merged and "dir" not in own:
+        merged["dir"] = posixpath.join(merged["dir"], merged["name"])
+    if "logfile" in merged and "logfile" not in own:
+        stem, end = posixpath.splitext(merged["logfile"])
+        merged["logfile"] = "%s-%s%s" % (stem, merged["name"], end)
+
+
+def has_tls(value):
+    """Return whether the instance takes TLS. YAML takes a bare off for false."""
+    return str(value.get("tls", "off")).lower() not in ("off", "false")
+
+
+def group_port(value):
+    """Return the port that the other servers of a group use: the one for TLS where there is one."""
+    return value.get("tls_port", 6380) if has_tls(value) else value.get("port", 6379)
+
+
+def served(value):
+    """Return [(variable without prefix, port, purpose), ...] that the instance listens on."""
+    ports = []
+    if str(value.get("tls", "off")).lower() != "required":
+        ports.append(("port", value.get("port", 6379), "data"))
+    if has_tls(value):
+        ports.append(("tls_port", value.get("tls_port", 6380), "tls"))
+    if value.get("topology") == "cluster":
+        ports.append((ports[-1][0], group_port(value) + BUS_OFFSET, "bus"))
+    return ports
+
+
+def nodes(value, peers):
+    """Return [{host, port}, ...] of the group that the instance belongs to, in a cluster with its host as zone.
+
+    peers: host name -> Peer.
+    """
+    topology, found = value.get("topology", "standalone"), []
+    if topology == "standalone":
+        return found
+    for name in value.get("group_hosts") or []:
+        for other in peers[name].instances:
+            same = other["name"] == value["name"] or topology == "cluster"
+            if same and other.get("topology") == topology:
+                zone = {"zone": name} if topology == "cluster" else {}
+                found.append({"host": peers[name].address, "port": group_port(other), **zone})
+    return found
+
+
+def sentinels(value, peers, port):
+    """Return [{host, port}, ...] of the Sentinels that watch the instance's group."""
+    return [{"host": peers[name].address, "port": port} for name in value.get("sentinel_hosts") or []]
+
+
+def renamed_commands(value, default):
+    """Return the renamed commands. Those that the topology needs are left alone, unless the operator named them.
+
+    default: the value that the role has of its own.
+    """
+    renamed = value.get("renamed_commands") or {}
+    if renamed != default:
+        return renamed
+    return {name: new for name, new in renamed.items() if name not in NEEDED[value.get("topology", "standalone")]}
+
+
+def layout(value, engine):
+    """Return where the files of an instance are, and what its unit is called."""
+    name, server = value["name"], engine + "-server"
+    default = name == DEFAULT
+    run = "/run/" + (engine if default else "%s-%s" % (engine, name))
+    # Sentinel makes the server rewrite its file after a failover; a folder of its own keeps that from being /etc's.
+    rewritten = value.get("topology") == "replication"
+    config = "/etc/%s/%s.conf" % (engine, engine if default else "%s-%s" % (engine, name))
+    return {
+        "unit": server if default else "%s@%s" % (server, name),
+        "rewritten": rewritten,
+        "config": posixpath.join(value["dir"], "conf", "redis.conf") if rewritten else config,
+        "aclfile": "/etc/%s/users%s.acl" % (engine, "" if default else "-" + name),
+        "pidfile": "%s/%s.pid" % (run, server),
+        "run_dir": run,
+        "folders": ([] if default else [value["dir"]]) + ([posixpath.join(value["dir"], "conf")] if rewritten else []),
+    }
+
+
+def users(value, settings):
+    """Return all ACL users of an instance: the administrator, those of the group, and the operator's."""
+    found = [
+        {
+            "name": settings["redis_admin_user"],
+            "passwords": [settings["redis_admin_password"]],
+            "commands": ["+@all"],
+            "keys": ["*"],
+            "channels": ["*"],
+            "allow_scripting": True,
+        }
+    ]
+    if value["topology"] != "standalone":
+        found.append(_user(value["replica_user"], value["replica_password"], REPLICA_RULES))
+    if value["sentinel_hosts"]:
+        found.append(_user(value["sentinel_user"], value["sentinel_password"], SENTINEL_RULES, [SENTINEL_CHANNEL]))
+    return found + value["users"]
+
+
+def _user(name, password, rules, channels=()):
+    return {"name": name, "passwords": [password], "commands": list(rules), "keys": [], "channels": list(channels)}

@@ -1,0 +1,199 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From variables to instances: what each listens on, where its files are, who its neighbours and users are."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
+
+HOST = {
+    "redis_port": 6379,
+    "redis_dir": "/var/lib/redis",
+    "redis_logfile": "/var/log/redis/redis-server.log",
+    "redis_maxmemory": "256mb",
+    "redis_engine": "redis",
+}
+
+
+def of(*entries, **more):
+    return _instances.values({**HOST, **more, "redis_instances": list(entries)})
+
+
+def test_without_a_list_there_is_the_packages_own():
+    (value,) = _instances.values(HOST)
+    assert (value["name"], value["port"], value["dir"]) == ("default", 6379, "/var/lib/redis")
+
+
+def test_an_instance_has_its_own_values_above_the_hosts():
+    first, second = of({"name": "7000", "port": 7000}, {"name": "7001", "port": 7001, "maxmemory": "1gb"})
+    assert (first["port"], first["maxmemory"], second["port"], second["maxmemory"]) == (7000, "256mb", 7001, "1gb")
+    assert "engine" not in first
+
+
+def test_places_are_shared_by_no_two_instances():
+    first, second, third = of({"name": "default"}, {"name": "7000"}, {"name": "a", "dir": "/srv/redis/a"})
+    assert [value["dir"] for value in (first, second, third)] == [
+        "/var/lib/redis",
+        "/var/lib/redis/7000",
+        "/srv/redis/a",
+    ]
+    assert second["logfile"] == "/var/log/redis/redis-server-7000.log"
+    layouts = [_instances.layout(value, "redis") for value in (first, second, third)]
+    for name in ("unit", "config", "aclfile", "pidfile", "run_dir"):
+        assert len({layout[name] for layout in layouts}) == 3, name
+    assert layouts[0]["folders"] == []
+    assert layouts[1]["unit"] == "redis-server@7000"
+    assert layouts[1]["config"] == "/etc/redis/redis-7000.conf"
+
+
+def test_valkey_is_at_its_own_places():
+    (value,) = of({"name": "default"}, redis_dir="/var/lib/valkey")
+    layout = _instances.layout(value, "valkey")
+    assert (layout["unit"], layout["config"]) == ("valkey-server", "/etc/valkey/valkey.conf")
+    assert (layout["aclfile"], layout["run_dir"]) == ("/etc/valkey/users.acl", "/run/valkey")
+
+
+def test_what_a_failover_rewrites_is_not_in_etc():
+    (value,) = of({"name": "default", "topology": "replication"})
+    layout = _instances.layout(value, "redis")
+    assert layout["rewritten"] and layout["config"] == "/var/lib/redis/conf/redis.conf"
+    assert layout["folders"] == ["/var/lib/redis/conf"]
+    assert layout["aclfile"] == "/etc/redis/users.acl"
+    (value,) = of({"name": "7000", "topology": "cluster"})
+    assert not _instances.layout(value, "redis")["rewritten"]
+
+
+@pytest.mark.parametrize(
+    ("own", "served"),
+    [
+        ({}, [("port", 6379, "data")]),
+        ({"tls": False}, [("port", 6379, "data")]),
+        ({"tls": "optional", "tls_port": 6390}, [("port", 6379, "data"), ("tls_port", 6390, "tls")]),
+        ({"tls": "required", "tls_port": 6390}, [("tls_port", 6390, "tls")]),
+        ({"topology": "cluster", "port": 7000}, [("port", 7000, "data"), ("port", 17000, "bus")]),
+        (
+            {"topology": "cluster", "tls": "required", "tls_port": 7000},
+            [("tls_port", 7000, "tls"), ("tls_port", 17000, "bus")],
+        ),
+    ],
+)
+def test_what_it_listens_on(own, served):
+    (value,) = of({"name": "default", **own})
+    assert _instances.served(value) == served
+
+
+def peers(topology, **more):
+    found = {}
+    for number in (1, 2, 3):
+        name = "db%d" % number
+        values = [
+            {"name": port, "port": int(port), "tls_port": int(port) + 100, "topology": topology, **more}
+            for port in ("7000", "7001")
+        ]
+        values.append({"name": "other", "port": 9000, "topology": "standalone"})
+        found[name] = _instances.Peer(name, "10.0.0.%d" % number, tuple(values))
+    return found
+
+
+def test_a_replicated_group_is_the_instances_of_that_name():
+    value = {"name": "7000", "topology": "replication", "group_hosts": ["db2", "db1"]}
+    assert _instances.nodes(value, peers("replication")) == [
+        {"host": "10.0.0.2", "port": 7000},
+        {"host": "10.0.0.1", "port": 7000},
+    ]
+    assert _instances.nodes(value, peers("replication", tls="required"))[0] == {"host": "10.0.0.2", "port": 7100}
+
+
+def test_a_cluster_is_all_its_instances_with_the_host_as_zone():
+    value = {"name": "7000", "topology": "cluster", "group_hosts": ["db1", "db2", "db3"]}
+    found = _instances.nodes(value, peers("cluster"))
+    assert len(found) == 6 and {"host": "10.0.0.3", "port": 7001, "zone": "db3"} in found
+
+
+def test_a_server_that_stands_alone_has_no_group():
+    assert _instances.nodes({"name": "7000", "topology": "standalone", "group_hosts": ["db1"]}, {}) == []
+
+
+DEFAULT_RENAMES = {"DEBUG": "", "REPLICAOF": "", "SLAVEOF": "", "MIGRATE": ""}
+
+
+@pytest.mark.parametrize(
+    ("topology", "left"),
+    [("standalone", []), ("replication", ["REPLICAOF", "SLAVEOF"]), ("cluster", ["MIGRATE"])],
+)
+def test_what_a_topology_needs_is_not_disabled_by_default(topology, left):
+    value = {"topology": topology, "renamed_commands": DEFAULT_RENAMES}
+    found = _instances.renamed_commands(value, DEFAULT_RENAMES)
+    assert sorted(set(DEFAULT_RENAMES) - set(found)) == left
+    # What the operator wrote stays; the policy refuses what can't be.
+    value["renamed_commands"] = {"REPLICAOF": "x"}
+    assert _instances.renamed_commands(value, DEFAULT_RENAMES) == {"REPLICAOF": "x"}
+
+
+def group(**more):
+    return {
+        "name": "default",
+        "topology": "replication",
+        "sentinel_hosts": ["s1"],
+        "replica_user": "replica",
+        "replica_password": "r" * 32,
+        "sentinel_user": "sentinel",
+        "sentinel_password": "s" * 32,
+        "users": [{"name": "app"}],
+        **more,
+    }
+
+
+def test_a_group_has_users_that_can_replicate_and_fail_over_and_nothing_else():
+    login = {"redis_admin_user": "admin", "redis_admin_password": "a" * 32}
+    found = {user["name"]: user for user in _instances.users(group(), login)}
+    assert list(found) == ["admin", "replica", "sentinel", "app"]
+    assert found["replica"]["commands"] == ["+psync", "+replconf", "+ping"]
+    assert found["replica"]["keys"] == found["sentinel"]["keys"] == []
+    assert found["sentinel"]["channels"] == ["__sentinel__:hello"]
+    assert not any("@" in rule for rule in found["sentinel"]["commands"])
+    alone = _instances.users(group(topology="standalone", sentinel_hosts=[]), login)
+    assert [user["name"] for user in alone] == ["admin", "app"]
+
+
+SETTINGS = {
+    **dict.fromkeys(_instance_settings.DIRECT.values(), "x"),
+    **group(),
+    "port": 6379,
+    "tls": "off",
+    "tls_port": 6380,
+    "tls_auth_clients": "yes",
+    "repl_backlog_size": "64mb",
+    "replica_output_buffer_limit": "256mb 64mb 60",
+    "min_replicas_to_write": 1,
+    "min_replicas_max_lag": 10,
+    "cluster_node_timeout": 5000,
+    "announce_address": None,
+}
+
+
+def test_settings_of_a_group():
+    found = _instance_settings.settings(SETTINGS, "/etc/redis/tls")
+    assert found["masteruser"] == "replica" and "masterauth" not in found
+    assert found["client-output-buffer-limit"] == "normal 0 0 0 pubsub 32mb 8mb 60 replica 256mb 64mb 60"
+    assert (found["min-replicas-to-write"], found["replica-read-only"]) == (1, "yes")
+    assert _instance_settings.secret_settings(SETTINGS) == {"masterauth": "r" * 32}
+    assert not [name for name in found if name.startswith("cluster-") or "announce" in name]
+
+
+def test_settings_of_a_cluster():
+    value = {**SETTINGS, "topology": "cluster", "announce_address": "192.0.2.1", "tls": "required"}
+    found = _instance_settings.settings(value, "/etc/redis/tls")
+    assert (found["cluster-enabled"], found["cluster-node-timeout"]) == ("yes", 5000)
+    assert (found["cluster-announce-ip"], found["tls-cluster"], found["port"]) == ("192.0.2.1", "yes", 0)
+    assert "replica-announce-ip" not in found
+
+
+def test_settings_of_a_server_that_stands_alone():
+    value = {**SETTINGS, "topology": "standalone"}
+    found = _instance_settings.settings(value, "/etc/redis/tls")
+    assert not [name for name in found if name.startswith(("cluster-", "master", "repl", "min-"))]
+    assert _instance_settings.secret_settings(value) == {}

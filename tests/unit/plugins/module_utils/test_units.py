@@ -1,0 +1,110 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._units import Unit
+
+LISTING = """\
+redis-server.service      loaded    inactive dead    Advanced key-value store
+redis-server@7000.service loaded    active   running Advanced key-value store (7000)
+* redis-server@7001.service loaded  failed   failed  Advanced key-value store (7001)
+redis-server@a-b.service  loaded    activating auto-restart Advanced key-value store (a-b)
+redis-sentinel.service    loaded    active   running Advanced key-value store
+valkey-server@7.service   loaded    active   running Advanced key-value store
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    wants = tmp_path / "multi-user.target.wants"
+    wants.mkdir()
+    for name in ("redis-server.service", "redis-server@7002.service", "redis-sentinel.service", "ssh.service"):
+        (wants / name).symlink_to("/nowhere")
+    for name in ("redis-server@7000", "redis-server@7003", "redis-server@", "redis-sentinel"):
+        (tmp_path / f"{name}.service.d").mkdir()
+        (tmp_path / f"{name}.service.d" / "hardening.conf").write_text("[Service]\n")
+    (tmp_path / "redis-server@7001.service.d").mkdir()
+    (tmp_path / "redis-server@7001.service.d" / "override.conf").write_text("[Service]\n")
+    return tmp_path
+
+
+def test_units_are_found_by_what_runs_by_links_and_by_drop_ins(folder):
+    found = _units.find("redis", LISTING, "hardening.conf", folder)
+    assert list(found.values()) == [
+        Unit("redis-server", "inactive", True, None),
+        Unit("redis-server@7000", "active", False, "[Service]\n"),
+        Unit("redis-server@7001", "failed", False, None),
+        Unit("redis-server@7002", "inactive", True, None),
+        Unit("redis-server@7003", "inactive", False, "[Service]\n"),
+        Unit("redis-server@a-b", "activating", False, None),
+    ]
+    assert list(_units.find("valkey", LISTING, "hardening.conf", folder)) == ["valkey-server@7"]
+    assert _units.find("redis", "", "x.conf", folder / "not-there") == {}
+
+
+def planned(*units, declared=(), purge=()):
+    return _units.plan("redis", {unit.name: unit for unit in units}, set(declared), purge)
+
+
+OURS = "[Service]\n"
+DEFAULT, ONE = "redis-server", "redis-server@7000"
+
+
+@pytest.mark.parametrize(
+    ("unit", "stop", "disable", "release"),
+    [
+        (Unit(ONE, "active", True, OURS), 1, 1, 1),
+        (Unit(ONE, "deactivating", True, OURS), 1, 1, 1),
+        (Unit(ONE, "failed", True, OURS), 0, 1, 1),
+        # Where an interrupted run may have ended.
+        (Unit(ONE, "inactive", True, OURS), 0, 1, 1),
+        (Unit(ONE, "inactive", False, OURS), 0, 0, 1),
+        (Unit(ONE, "inactive", False, None), 0, 0, 0),
+        (Unit(ONE, "failed", False, None), 0, 0, 0),
+        (Unit(DEFAULT, "active", True, OURS), 1, 1, 1),
+        (Unit(DEFAULT, "inactive", True, None), 0, 1, 0),
+        (Unit(DEFAULT, "failed", True, None), 0, 1, 0),
+        (Unit(DEFAULT, "inactive", False, None), 0, 0, 0),
+    ],
+)
+def test_what_becomes_of_a_unit_that_is_not_declared(unit, stop, disable, release):
+    plan = planned(unit)
+    assert (plan.stop, plan.disable, plan.release) == ([unit.name] * stop, [unit.name] * disable, [unit.name] * release)
+    assert not plan.problems and not plan.warnings
+    assert planned(unit, declared=[unit.name]) == _units.Plan()
+    for left in _units.after({unit.name: unit}, plan):
+        assert left.line() == ""
+
+
+@pytest.mark.parametrize("state", ["active", "activating", "reloading", "deactivating"])
+def test_a_server_of_the_package_that_runs_is_not_touched(state):
+    plan = planned(Unit(DEFAULT, state, True), Unit(ONE, "active", True, OURS))
+    assert len(plan.problems) == 1
+    assert "Add {name: default} to redis_instances" in plan.problems[0]
+    assert "systemctl disable --now redis-server" in plan.problems[0]
+    assert DEFAULT not in plan.stop + plan.disable
+
+
+@pytest.mark.parametrize(("unit", "word"), [(Unit(ONE, "active"), "running"), (Unit(ONE, "inactive", True), "enabled")])
+def test_a_foreign_instance_is_named_and_left_alone(unit, word):
+    plan = planned(unit)
+    assert plan == _units.Plan(warnings=plan.warnings)
+    assert len(plan.warnings) == 1
+    assert plan.warnings[0].startswith("redis-server@7000.service is %s here" % word)
+    assert planned(Unit(ONE, "inactive", False)).warnings == []
+
+
+def test_what_may_not_be_purged():
+    assert "purge names 7000, which is declared" in planned(declared=[ONE], purge=["7000"]).problems[0]
+    assert "purge names default, which is declared" in planned(declared=[DEFAULT], purge=["default"]).problems[0]
+    assert "purge names 7000, and redis-server@7000" in planned(Unit(ONE, "active"), purge=["7000"]).problems[0]
+    assert planned(Unit(ONE, "active", True, OURS), purge=["7000"]).problems == []
+
+
+def test_a_unit_is_told_in_words():
+    assert Unit(ONE, "active", True, OURS).line() == "redis-server@7000: active, enabled, hardened\n"
+    assert Unit(ONE).line() == ""
