@@ -44,6 +44,13 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  leaving:
+    description:
+      - Nodes that leave as if they stood in O(nodes) with O(nodes[].state=absent), each as C(HOST:PORT) or C(ZONE:PORT).
+      - One that O(nodes) does not name any more is taken for a server at that address.
+    type: list
+    elements: str
+    default: []
   replicas:
     description:
       - Replicas that each master has at least.

@@ -37,9 +37,30 @@ def node_options():
     )
     return dict(
         nodes=dict(type="list", elements="dict", required=True, options=node),
+        leaving=dict(type="list", elements="str", default=[]),
         replicas=dict(type="int", default=1),
         renamed_commands=dict(type="dict", default={}),
     )
+
+
+def mark_leaving(nodes, leaving):
+    """Return (nodes with those that `leaving` names as absent, problems).
+
+    leaving: HOST:PORT or ZONE:PORT. One that is no entry of nodes gets one: its server may be gone already.
+    """
+    nodes, problems = [dict(node) for node in nodes], []
+    for name in leaving:
+        host, _colon, port = name.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host.strip() or not re.fullmatch(r"[0-9]{1,5}", port):
+            problems.append("leaving names %r: write host:port, as in 10.0.0.7:7000." % name)
+            continue
+        meant = [node for node in nodes if node["port"] == int(port) and host in (node["host"], node["zone"])]
+        for node in meant:
+            node["state"] = "absent"
+        if not meant:
+            nodes.append(dict(host=host, port=int(port), address=None, zone=None, state="absent"))
+    return nodes, problems
 
 
 def option_problems(params):
@@ -80,6 +101,8 @@ class Server:
                 self.addresses = _resolve(node["address"] or node["host"])
             asked.addresses = frozenset(self.addresses)
             if self.client is None:
+                if _connection.redis is None:
+                    raise _connection.ConnectionProblem("library", "There is no Python library redis on the host yet.")
                 self.client = _connection.open_client(self.params)
                 self.names = live_names(self.client, self.params["renamed_commands"], COMMANDS)
             self._fill(asked)
@@ -104,13 +127,14 @@ class Server:
         for question, reply in zip(questions[:4], replies, strict=False):
             if isinstance(reply, Exception):
                 if "cluster support disabled" in str(reply):
+                    asked.keys = _keys(replies[2])
                     raise ValueError("it is no cluster node: set cluster-enabled yes and restart it.")
                 raise ValueError("%s said: %s" % (" ".join(question), reply))
         nodes, info, keyspace, replication = (text(reply) for reply in replies[:4])
         asked.entries, asked.info = parse_nodes(nodes), _fields(info)
         if asked.me is None:
             raise ValueError("CLUSTER NODES does not tell which node it is itself.")
-        asked.keys = sum(map(int, re.findall(r"^db\d+:keys=(\d+)", keyspace, re.MULTILINE)))
+        asked.keys = _keys(keyspace)
         asked.link = _fields(replication).get("master_link_status", "")
         for reply in replies[4:]:
             if isinstance(reply, list) and len(reply) == 2:
@@ -139,7 +163,21 @@ class Server:
 
 
 def _problem(cause):
-    return Problem(str(cause), passing=cause.kind == "loading", silent=cause.kind in ("unreachable", "timeout"))
+    text = str(cause)
+    return Problem(
+        text,
+        passing=cause.kind == "loading",
+        silent=cause.kind in ("unreachable", "timeout"),
+        # The host itself says that nobody listens on the port.
+        stopped=cause.kind == "unreachable" and "refused" in text,
+    )
+
+
+def _keys(keyspace):
+    """Return how many keys a reply to INFO keyspace tells of; 0 when it is an error."""
+    if isinstance(keyspace, Exception):
+        return 0
+    return sum(map(int, re.findall(r"^db\d+:keys=(\d+)", text(keyspace), re.MULTILINE)))
 
 
 def _fields(reply):

@@ -10,6 +10,7 @@ import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _cluster_plan as planner
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import loopback_problem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_early import assemble_early
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import ranges
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_slots import Mover
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import assemble
@@ -25,11 +26,14 @@ class Stopped(Exception):
 
 
 class Run:
-    """servers: the Servers of the inventory. done: the Steps that were taken. touched: whether one was begun."""
+    """servers: the Servers of the inventory. early: whether some of them may be still to be set up; then only look().
 
-    def __init__(self, servers, replicas, rebalance, timeout, password):
+    done: the Steps that were taken. touched: whether one was begun.
+    """
+
+    def __init__(self, servers, replicas, rebalance, timeout, password, early=False):
         self.servers, self.replicas, self.rebalance, self.timeout = servers, replicas, rebalance, timeout
-        self.mover = Mover(password)
+        self.early, self.mover = early, Mover(password)
         self.done, self.touched, self.asked, self.by_id = [], False, [], {}
 
     def look(self):
@@ -38,7 +42,7 @@ class Run:
         while True:
             self.asked = [server.ask() for server in self.servers]
             self.by_id = {one.id: server for one, server in zip(self.asked, self.servers, strict=True) if one.me}
-            state, problems = assemble(self.asked)
+            state, problems = (assemble_early if self.early else assemble)(self.asked)
             loopback = loopback_problem(self.servers)
             problems += [loopback] if loopback else []
             if not problems:

@@ -15,12 +15,13 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """Why nothing can be done. passing: time alone may mend it, as a failover that is under way. silent: no answer
-    came; in the middle of a run that may pass, too.
+    came; in the middle of a run that may pass, too. stopped: its host answers, but no server does.
     """
 
     text: str
     passing: bool = False
     silent: bool = False
+    stopped: bool = False
 
 
 @dataclasses.dataclass
@@ -55,8 +56,11 @@ class Asked:
         return {entry.id: entry for entry in self.entries if entry.known and not entry.myself}
 
 
-def assemble(asked):
-    """Return (State or None, Problems). asked: one Asked for each server of the inventory, in its order."""
+def assemble(asked, down=frozenset()):
+    """Return (State or None, Problems). asked: one Asked for each server of the inventory, in its order.
+
+    down: ids of members that need not answer, because they are to be started.
+    """
     problems = [one.problem for one in asked if one.problem and (one.stays or one.problem.passing)]
     there = [one for one in asked if not one.problem]
     if problems or not [one for one in there if one.stays]:
@@ -87,12 +91,13 @@ def assemble(asked):
                 )
             )
     gone = _unreachable_leavers([one for one in asked if one.problem], main, wanted)
-    unknown = members - wanted - set(gone)
+    unknown = members - wanted - set(gone) - down
     for entry in _lines(main, unknown):
         problems.append(
             Problem(
-                "%s (id %s) is a member that nodes does not name. If it belongs there, add it; if not, name it with "
-                "state absent, and find out who let it in." % (label(entry), entry.id)
+                "%s (id %s) is a member that nodes does not name. If it belongs there, add it; if it is to leave, name "
+                "it in leaving before its server goes; if nobody knows it, find out who let it in."
+                % (label(entry), entry.id)
             )
         )
     if problems:
@@ -101,7 +106,11 @@ def assemble(asked):
     leaving = {one.id for one in there if not one.stays} | set(gone)
     owners = {entry.id for entry in main[0].entries if entry.slots}
     voices = main + [one for one in there if one.id in leaving & owners]
-    problems = disagreement(voices, leaving) + failures(voices, leaving - owners) + _not_ready(voices)
+    followed = {one.me.master for one in staying}
+    excused = (leaving - owners) | (down - (owners & followed))
+    problems = disagreement(voices, leaving) + failures(voices, excused) + _heirs(main, down - excused)
+    if not excused & owners:
+        problems += _not_ready(voices)
     if problems:
         return None, problems
     return _state(there, main, members, gone), []
@@ -199,6 +208,19 @@ def _unreachable_leavers(silent, main, wanted):
             if entry.id not in wanted and entry.port == one.port and entry.host in one.addresses:
                 found[entry.id] = one.name
     return found
+
+
+def _heirs(main, stopped):
+    """Return whom a replica is to replace. Started before that, it would undo the writes that only the replica has."""
+    return [
+        Problem(
+            "%s does not run, owns %d slots, and its replica has not taken over. If it will not, start the server that "
+            "has the newest data yourself, or send the replica CLUSTER FAILOVER TAKEOVER."
+            % (label(entry), len(entry.slots)),
+            passing=True,
+        )
+        for entry in _lines(main, stopped)
+    ]
 
 
 def _lines(main, only=None):

@@ -11,8 +11,10 @@ import errno
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_file as files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded as guarded
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
@@ -61,6 +63,7 @@ class Run:
         self.module = module
         self.params = module.params
         self.client = client
+        self.files = guarded if self.params["rewritten"] else files
         self.live = None
         self.warnings = []
         self.live_changes = {}
@@ -77,7 +80,8 @@ class Run:
         wanted = config.desired(params["settings"], params["secret_settings"], renamed)
         self.renamed = normalise(renamed)
         _refuse(hazards.rename_hazards(renamed))
-        self.old_text = files.read(params["path"]) if params["path"] else None
+        _refuse(guarded.option_problems(params) if params["rewritten"] else [])
+        self.old_text = self.files.read(params["path"]) if params["path"] else None
         old = config.parse(self.old_text or "")
         self.old_renames = config.renames_of(old)
         if self.client is not None:
@@ -88,9 +92,9 @@ class Run:
             unknown = sorted(name + config.suggestion(name, _names()) for name in wanted if name not in _names())
             _refuse(["Unknown directive %s. To use it, set server_binary." % ", ".join(unknown)] if unknown else [])
         self.wanted = self._follow(wanted, old)
-        self.new_text = config.render(self.wanted, self.renamed) if params["path"] else None
+        self.new_text = self._new_text()
         if self.file_changed and not self.module.check_mode:
-            _refuse(files.problems(params))
+            _refuse(self.files.problems(params))
         if self.live is not None:
             self._plan_live(config.last_values(old))
         else:
@@ -101,6 +105,22 @@ class Run:
     @property
     def file_changed(self):
         return self.new_text != self.old_text
+
+    def _new_text(self):
+        """Return what the file is to say: what it says now when the server has only put it into its own words."""
+        if not self.params["path"]:
+            return None
+        if self.params["rewritten"] and self.old_text is not None:
+            if not rewritten.drift(self.old_text, self.wanted, self.renamed):
+                return self.old_text
+            beyond = rewritten.undeclared(self.old_text, self.wanted)
+            if beyond and self.live is not None:
+                self.warnings.append(
+                    "The file has %s, which is not declared, and loses it. The running server may still have it and "
+                    "would write it again: declare it, reset it by CONFIG SET, or restart the server."
+                    % ", ".join(beyond)
+                )
+        return config.render(self.wanted, self.renamed)
 
     def _follow(self, wanted, old):
         """Keep the present master in the file: after a failover the inventory's is the wrong one."""
@@ -163,8 +183,7 @@ class Run:
             self.restart += self._changed_in_file()
 
     def _changed_in_file(self):
-        before, after = (config.last_values(config.parse(text or "")) for text in (self.old_text, self.new_text))
-        return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+        return rewritten.differing(*(config.parse(text or "") for text in (self.old_text, self.new_text)))
 
     def _try_candidate(self):
         if not self.params["server_binary"]:
@@ -191,12 +210,14 @@ class Run:
             self.applied = True
         self.settle_attributes()
         if self.file_changed:
-            files.write(self.module, self.params["path"], self.new_text)
+            if self.params["rewritten"] and self.files.read(self.params["path"]) != self.old_text:
+                raise Refused("The server rewrote %s during this run: run again." % self.params["path"])
+            self.files.write(self.module, self.params["path"], self.new_text)
 
     def settle_attributes(self):
         """Bring owner, group and mode of the file as it is in order; in check mode only tell."""
         if self.params["path"]:
-            self.attributes_changed = files.settle(self.module, self.params["path"], self.attributes)
+            self.attributes_changed = self.files.settle(self.module, self.params["path"], self.attributes)
 
     def secret_names(self):
         return config.hidden_names(self.params["secret_settings"])

@@ -41,7 +41,7 @@ def left_alone(path="/usr/sbin/policy-rc.d", lock="/run/redis-hardening-packages
         temporary = path + ".new"
         with open(temporary, "w", encoding="utf-8") as script:
             script.write(SCRIPT % dict(mark=MARK, lock=lock, aside=aside))
-        os.chmod(temporary, 0o755)
+        os.chmod(temporary, 0o755)  # noqa: S103 - maintainer scripts run it
         os.replace(temporary, path)
         try:
             yield handle.fileno()

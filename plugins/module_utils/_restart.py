@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
@@ -18,44 +19,77 @@ class DataAtRisk(Exception):
     """A restart would or might lose data; the text says why and what to set."""
 
 
+class _Server:
+    """A connection that calls commands by the names that the running server knows them by."""
+
+    def __init__(self, client, renamed):
+        self.client = client
+        self.names = live_names(client, renamed, ["CONFIG", "DBSIZE", "INFO", "BGSAVE"])
+
+    def run(self, command, *words):
+        if self.names[command] is None:
+            raise DataAtRisk("The server holds data and has no %s command, which it takes to save it." % command)
+        return self.client.execute_command(self.names[command], *words)
+
+    def info(self, section):
+        reply = self.run("INFO", section).decode("utf-8", "replace")
+        return dict(line.partition(":")[::2] for line in reply.splitlines() if ":" in line)
+
+
 def secure_data(params, ports):
     """Make sure that a restart keeps the running server's keys.
 
     params: the module's options. ports: where the process really listens (a server that is taken over may listen
     elsewhere than the options say). A server with keys and no persistence gets save points, and one save proves that
-    they work. Raises DataAtRisk before anything is stopped.
+    they work; so does one whose last save failed. Raises DataAtRisk before anything is stopped.
     """
-    client = _reach(params, ports)
     try:
-        if not client.execute_command("DBSIZE") and not _other_databases(client):
-            return
-        config = live_names(client, params.get("renamed_commands") or {}, ["CONFIG"])["CONFIG"]
-        if config is None:
-            raise DataAtRisk("The server holds data and has no CONFIG command that tells whether it saves it.")
-        if b"aof_enabled:1" in client.execute_command("INFO", "persistence"):
-            return
-        reply = client.execute_command(config, "GET", "save")
-        if reply and reply[1]:
-            return
-        client.execute_command(config, "SET", "save", RESCUE_SAVE)
-        try:
-            _prove_save(client)
-        except DataAtRisk:
-            # A server that can't save does not end on SIGTERM; leave it as it was.
-            client.execute_command(config, "SET", "save", "")
-            raise
-    except _connection.redis.RedisError as error:
+        client = reach(params, ports)
+    except _connection.ConnectionProblem as problem:
+        raise DataAtRisk(
+            "The server can't be asked whether its data would survive a restart: %s Set current_password "
+            "(redis_current_password) to the password that its user default has now." % problem
+        ) from problem
+    try:
+        _secure(_Server(client, params.get("renamed_commands") or {}))
+    except (_connection.redis.RedisError, OSError) as error:
         raise DataAtRisk("The server holds data, and making it save them failed: %s" % error) from error
     finally:
         client.close()
 
 
-def _reach(params, ports):
-    """Return a client: by the login, by the old password, or without any, where declared or where it listens."""
-    problem = "it listens nowhere"
+def _secure(server):
+    if not server.run("DBSIZE") and not any(re.fullmatch(r"db\d+", name) for name in server.info("keyspace")):
+        return
+    persistence = server.info("persistence")
+    if persistence.get("aof_enabled") == "1":
+        if persistence.get("aof_last_write_status", "ok") != "ok":
+            raise DataAtRisk("The server holds data, and its last write to the append-only file failed: see its log.")
+        return
+    reply = server.run("CONFIG", "GET", "save")
+    if reply and reply[1]:
+        if persistence.get("rdb_last_bgsave_status", "ok") != "ok":
+            _prove_save(server)
+        return
+    server.run("CONFIG", "SET", "save", RESCUE_SAVE)
+    try:
+        _prove_save(server)
+    except DataAtRisk:
+        # A server that can't save does not end on SIGTERM; leave it as it was.
+        server.run("CONFIG", "SET", "save", "")
+        raise
+
+
+def reach(params, ports):
+    """Return a client: by the login, by the old password, or without any, where declared or where it listens.
+
+    Raises ConnectionProblem: of all that were met the one that tells most.
+    """
+    problems = []
     logins = [dict(params)]
     if params.get("current_password"):
         logins.append(dict(params, login_user=None, login_password=params["current_password"]))
+        logins[-1].update(login_password_file=None, login_password_env=None)
     endpoints = [{}] + [dict(login_port=port, login_host="127.0.0.1", login_unix_socket=None) for port in ports]
     for endpoint in endpoints:
         for login in logins:
@@ -63,25 +97,18 @@ def _reach(params, ports):
                 try:
                     return _connection.open_client(dict(login, **endpoint), anonymous=anonymous)
                 except _connection.ConnectionProblem as error:
-                    problem = str(error)
-    raise DataAtRisk(
-        "The server can't be asked whether its data would survive a restart: %s Set current_password "
-        "(redis_current_password) to the password that its user default has now." % problem
-    )
+                    problems.append(error)
+    raise next((problem for problem in problems if problem.kind == "auth"), problems[0])
 
 
-def _other_databases(client):
-    return b"\ndb" in client.execute_command("INFO", "keyspace")
-
-
-def _prove_save(client, timeout=300):
+def _prove_save(server, timeout=300):
     """Save once in the background and wait for the result."""
-    client.execute_command("BGSAVE")
+    server.run("BGSAVE")
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        info = client.execute_command("INFO", "persistence")
-        if b"rdb_bgsave_in_progress:0" in info:
-            if b"rdb_last_bgsave_status:ok" in info:
+        info = server.info("persistence")
+        if info.get("rdb_bgsave_in_progress") == "0":
+            if info.get("rdb_last_bgsave_status") == "ok":
                 return
             raise DataAtRisk("The server holds data that it can't save: see its log for why the last BGSAVE failed.")
         time.sleep(0.1)

@@ -14,7 +14,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames 
 # Sentinel pastes the name into its file and takes it for a pattern in SENTINEL RESET.
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 # It also writes words into its file without quoting them, and could not read that file again.
-_WORD = re.compile(r"[!#-&(-~]*")
+WORD = re.compile(r"[!#-&(-~]*")
 # What a Sentinel sends to data nodes. Without the first group it can't watch them or can't fail over: it sends SLAVEOF,
 # CONFIG REWRITE and CLIENT KILL in one transaction, which a server refuses as a whole.
 NEEDED = ("AUTH", "PING", "INFO", "PUBLISH", "SUBSCRIBE", "MULTI", "EXEC", "SLAVEOF", "CONFIG", "CLIENT")
@@ -28,7 +28,7 @@ def option_problems(params):
     if not _NAME.fullmatch(params["master_name"]):
         problems.append("master_name may have letters, digits, '.', '_' and '-'.")
     for option in ("auth_user", "auth_pass", "sentinel_user", "sentinel_pass", "announce_ip"):
-        if not _WORD.fullmatch(params[option] or ""):
+        if not WORD.fullmatch(params[option] or ""):
             problems.append(
                 "%s must be printable ASCII without blanks and quotes: Sentinel writes it to its file without quoting "
                 "it, and would not start again." % option

@@ -28,6 +28,16 @@ extends_documentation_fragment:
   - celebrum.redis_hardening.connection
   - celebrum.redis_hardening.cluster
 options:
+  allow_missing:
+    description:
+      - In check mode, before the servers are set up. A server that can't be asked is taken for one that is still to be
+        set up, and a member that is stopped for one that is to be started again. Its replica, where it has one, must
+        have taken over before; that is waited for.
+      - Still refused are a member whose host does not answer, a server that holds keys and is no cluster node, and all
+        that would be refused of those that can be asked.
+      - Without the Python library on the host nobody is asked.
+    type: bool
+    default: false
   rebalance:
     description:
       - Whether a master that has less than its even share of the slots gets more. With V(false) only masters without
@@ -79,6 +89,14 @@ EXAMPLES = r"""
     replicas: 1
   run_once: true
 
+- name: The node on 10.0.0.7 leaves; afterwards its server can go
+  celebrum.redis_hardening.redis_cluster:
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
+    nodes: "{{ nodes }}"
+    leaving: ["10.0.0.7:7002"]
+  run_once: true
+
 - name: Replace a host; its slots and its replicas go to the others first
   celebrum.redis_hardening.redis_cluster:
     login_user: admin
@@ -117,6 +135,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _c
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import (
     Server,
+    mark_leaving,
     node_options,
     option_problems,
 )
@@ -129,15 +148,19 @@ def main():
         argument_spec=dict(
             _connection.redis_argument_spec(),
             **node_options(),
+            allow_missing=dict(type="bool", default=False),
             rebalance=dict(type="bool", default=True),
             timeout=dict(type="float", default=60.0),
         ),
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
-    _connection.require_library(module)
     params = module.params
-    problems = option_problems(params)
+    early = params["allow_missing"] and module.check_mode
+    if not early or _connection.redis is not None:
+        _connection.require_library(module)
+    params["nodes"], problems = mark_leaving(params["nodes"], params["leaving"])
+    problems += option_problems(params)
     if problems:
         module.fail_json(msg=" ".join(problems))
     try:
@@ -148,7 +171,7 @@ def main():
         # It goes into MIGRATE; from a file or a variable Ansible does not know it.
         module.no_log_values.add(password)
     servers = [Server(params, node) for node in params["nodes"]]
-    run = Run(servers, params["replicas"], params["rebalance"], params["timeout"], password)
+    run = Run(servers, params["replicas"], params["rebalance"], params["timeout"], password, early)
     try:
         before = run.look()
     except Stopped as reason:

@@ -79,6 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import (
     Server,
+    mark_leaving,
     node_options,
     option_problems,
 )
@@ -96,7 +97,8 @@ def main():
         **_connection.CONNECTION_RULES,
     )
     _connection.require_library(module)
-    problems = option_problems(module.params)
+    module.params["nodes"], problems = mark_leaving(module.params["nodes"], module.params["leaving"])
+    problems += option_problems(module.params)
     if problems:
         module.fail_json(msg=" ".join(problems))
     try:

@@ -50,6 +50,23 @@ options:
       - Program of the server. With it the whole configuration is tried in a throw-away server, which listens on no port
         and touches neither data nor log, before anything is changed.
     type: path
+  rewritten:
+    description:
+      - The server may rewrite the file itself by C(CONFIG REWRITE), as it must when Sentinel or
+        M(celebrum.redis_hardening.redis_replication) makes it follow another server.
+      - The file then counts as unchanged as long as it says to a server what is declared, in whatever words and order,
+        and nothing else but what the server adds by itself. Anything else in it is undone.
+      - A directive that somebody set by C(CONFIG SET) and wrote with C(CONFIG REWRITE) and that is not declared leaves
+        the file, with a warning. The running server keeps it until a restart, and its next rewrite writes it again.
+      - No symbolic link is followed, in no part of O(path), and what is not a plain file is refused, because the server
+        can write to its folder and could have root write elsewhere.
+      - What the command line of the server's unit says must be in O(settings), too, except C(--supervised systemd) and
+        C(--daemonize no).
+      - O(settings) must have C(aclfile), or the server would write its users into this file.
+      - O(mode) must be octal. A server that rewrites its file gives it the mode 0644 less its own umask, so the unit
+        needs C(UMask=0077) for a mode of 0600.
+    type: bool
+    default: false
   live:
     description:
       - V(required) fails when the server can't be reached.
@@ -126,6 +143,20 @@ EXAMPLES = r"""
       CONFIG: CONFIG_7f3a
   register: __redis_config
 
+- name: A server in a group, which rewrites its file after a failover
+  celebrum.redis_hardening.redis_config:
+    path: /var/lib/redis/conf/redis.conf
+    rewritten: true
+    owner: redis
+    group: redis
+    mode: "0600"
+    settings:
+      dir: /var/lib/redis
+      aclfile: /etc/redis/users.acl
+      masteruser: replica
+    secret_settings:
+      masterauth: "{{ redis_replica_password }}"
+
 - name: Change one setting of a running server only
   celebrum.redis_hardening.redis_config:
     settings:
@@ -188,13 +219,14 @@ def main():
             secret_settings=dict(type="dict", default={}, no_log=True),
             renamed_commands=dict(type="dict", default={}),
             server_binary=dict(type="path"),
+            rewritten=dict(type="bool", default=False),
             live=dict(type="str", default="required", choices=["required", "auto", "never"]),
             take_over=dict(type="bool", default=False),
             take_over_password=dict(type="str", no_log=True),
             aof_timeout=dict(type="int", default=300),
             mode=dict(type="raw", default="0640"),
         ),
-        required_if=[("live", "never", ["path"])],
+        required_if=[("live", "never", ["path"]), ("rewritten", True, ["path"])],
         add_file_common_args=True,
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,

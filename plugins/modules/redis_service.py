@@ -18,6 +18,8 @@ description:
     when a package upgrade has replaced the binary under it, or when it does not answer where it should.
   - Before a restart the running server is asked whether its data would survive it. A server that has keys and no
     persistence gets save points first, so that systemd's SIGTERM makes it write them.
+  - With O(restart=rolling) a server that belongs to a group, replicated or a cluster, is restarted when its turn comes,
+    see O(role), and only while the group is whole. A master hands its role to a replica first.
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
   - ansible.builtin.action_common_attributes
@@ -56,13 +58,72 @@ options:
     default: {}
   allow_data_loss:
     description:
-      - Restart also a server whose data can't be shown to survive it.
+      - Restart also a server whose data can't be shown to survive it, and one of a group that is not whole, in place.
     type: bool
     default: false
   start_timeout:
-    description: Seconds that the server may take to start and to load its data.
+    description:
+      - Seconds that the server may take to start and to load its data, and the same again until it is in step with its
+        group.
     type: int
     default: 120
+  restart:
+    description:
+      - V(now) restarts a server that needs it, whatever depends on it.
+      - V(rolling) asks the server first. One that stands alone (it follows nobody, nobody follows it, it is in no
+        cluster, no Sentinel watches it) is restarted. Of any other, O(role) says whether it is its turn.
+    type: str
+    choices: [now, rolling]
+    default: now
+  role:
+    description:
+      - Which servers of a group this call restarts, with O(restart=rolling). What a server is at that moment counts.
+      - V(any) restarts none, and returns what is to do as RV(pending).
+      - V(replica) restarts replicas, and waits until they are in step again.
+      - V(master) restarts both. A master of a cluster hands over to its best replica by C(CLUSTER FAILOVER). One that
+        Sentinels watch is failed over by them, while writes are paused until it follows the new master, so that no
+        acknowledged write is lost. Without Sentinels the clients know its address, and it is restarted in place.
+      - Run V(replica) on all hosts, and then V(master), with C(throttle=1).
+      - Both wait for up to O(handover_timeout), and then refuse, while a member is down, a replica is not in step, a
+        failover is under way, or the Sentinels disagree.
+    type: str
+    choices: [any, replica, master]
+    default: any
+  config_file:
+    description:
+      - The server's configuration file. A replica's is made to name its master, and that of a master which hands over
+        the new one, because the server's own C(CONFIG REWRITE) would put back the settings that wait for the restart.
+      - By default it is the one that the unit's command line names.
+    type: path
+  sentinels:
+    description: Sentinels that watch the group. All must agree with what the servers say.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: Address or name.
+        type: str
+        required: true
+      port:
+        description: Its port.
+        type: int
+        default: 26379
+  sentinel_master_name:
+    description: What the Sentinels call the group.
+    type: str
+    default: mymaster
+  sentinel_user:
+    description: User for the Sentinels.
+    type: str
+  sentinel_password:
+    description: Its password.
+    type: str
+  handover_timeout:
+    description:
+      - Seconds to wait for what passes by itself before a restart, and for a replica to take over.
+    type: int
+    default: 60
 """
 
 EXAMPLES = r"""
@@ -74,6 +135,18 @@ EXAMPLES = r"""
       [Service]
       UMask=0077
     restart_required: "{{ config.restart_required }}"
+
+- name: Restart the replicas of a group, one by one
+  celebrum.redis_hardening.redis_service:
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
+    restart_required: "{{ config.restart_required }}"
+    restart: rolling
+    role: replica
+    sentinels: [{host: 10.20.0.11}, {host: 10.20.0.12}, {host: 10.20.0.13}]
+    sentinel_user: admin
+    sentinel_password: "{{ sentinel_admin_password }}"
+  throttle: 1
 """
 
 RETURN = r"""
@@ -91,101 +164,64 @@ reasons:
   type: list
   elements: str
   sample: [the drop-in has changed]
+pending:
+  description:
+    - V(replica) or V(master) when a member of a group, which is that now, still has to be restarted for RV(reasons), by
+      a call with that O(role). Otherwise V(none).
+  returned: always
+  type: str
+  sample: none
+handed_over_to:
+  description: Who took over from this master before it was restarted (in check mode, the one that could).
+  returned: with O(restart=rolling) when it handed over
+  type: str
+  sample: 10.20.0.12:6379
+gap:
+  description: Seconds for which clients waited for their writes during that.
+  returned: with O(restart=rolling) when it handed over
+  type: float
+  sample: 1.3
 """
 
 import os
-import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service_unit import Service
 
 
-class Service:
-    """One unit and what is done to it."""
+def restart_now(module, service):
+    """Restart the server in place; return what is added to the result."""
+    if not module.check_mode:
+        if not module.params["allow_data_loss"]:
+            try:
+                secure_data(module.params, service.ports())
+            except DataAtRisk as problem:
+                module.fail_json(msg="%s Nothing was restarted. (allow_data_loss overrides this.)" % problem)
+        service.restart()
+    return dict(restarted=True)
 
-    def __init__(self, module):
-        self.module = module
-        self.unit = module.params["unit"] + ".service"
-        self.drop_in_path = "/etc/systemd/system/%s.d/%s" % (self.unit, module.params["drop_in_name"])
 
-    def systemctl(self, *arguments):
-        code, out, error = self.module.run_command(["systemctl", *arguments])
-        if code:
-            _code, journal, _error = self.module.run_command(
-                ["journalctl", "--unit", self.unit, "--lines", "15", "--no-pager", "--output", "cat"]
-            )
-            self.module.fail_json(
-                msg="systemctl %s: %s" % (" ".join(arguments), error.strip()), journal=journal.splitlines()
-            )
-        return out
+def restart_rolling(module, service, reasons):
+    """Restart the server if it is its turn; return what is added to the result."""
+    module.params["config_file"] = module.params["config_file"] or service.config_file()
+    try:
+        done = Rolling(module.params, service).run(module.params["role"], module.check_mode)
+    except NotDone as problem:
+        module.fail_json(msg=str(problem), reasons=reasons, **shown(problem.facts))
+    return shown(vars(done))
 
-    def show(self):
-        return _systemd.parse_show(self.systemctl("show", self.unit, "--property", ",".join(_systemd.PROPERTIES)))
 
-    def write_drop_in(self):
-        """Bring the drop-in to the wanted text; return (changed, before)."""
-        wanted = self.module.params["drop_in"]
-        try:
-            with open(self.drop_in_path, encoding="utf-8") as handle:
-                before = handle.read()
-        except FileNotFoundError:
-            before = ""
-        if wanted is None or before == wanted:
-            return False, before
-        if not self.module.check_mode:
-            os.makedirs(os.path.dirname(self.drop_in_path), mode=0o755, exist_ok=True)
-            temporary = self.drop_in_path + ".new"
-            with open(temporary, "w", encoding="utf-8") as handle:
-                handle.write(wanted)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.drop_in_path)
-        return True, before
-
-    def restart_reasons(self, properties, drop_in_changed):
-        """Say why the running server must be restarted; an empty list when it need not be."""
-        reasons = []
-        if self.module.params["restart_required"]:
-            reasons.append("settings that only a restart changes")
-        if drop_in_changed:
-            reasons.append("the drop-in has changed")
-        elif (
-            os.path.exists(self.drop_in_path)
-            and os.stat(self.drop_in_path).st_mtime > _systemd.started_at(properties) > 0
-        ):
-            reasons.append("the process is older than its drop-in")
-        if _systemd.binary_was_replaced(properties["MainPID"]):
-            reasons.append("its binary was replaced by an upgrade")
-        if not reasons and self.answers() == "unreachable":
-            reasons.append("it does not listen at %s" % _connection.endpoint(self.module.params))
-        return reasons
-
-    def answers(self):
-        """Return 'ready', or the kind of problem that a login meets, or 'loading'."""
-        try:
-            client = _connection.open_client(self.module.params)
-            loading = b"\nloading:1" in client.execute_command("INFO", "persistence")
-            client.close()
-        except _connection.ConnectionProblem as problem:
-            return problem.kind
-        return "loading" if loading else "ready"
-
-    def wait(self):
-        """Wait until the server answers the login with its data loaded, or fail with what it says."""
-        deadline = time.monotonic() + self.module.params["start_timeout"]
-        state = "unreachable"
-        while time.monotonic() < deadline:
-            state = self.answers()
-            if state == "ready":
-                return
-            if state in ("auth", "permission", "tls"):
-                break
-            time.sleep(0.1)
-        where = _connection.endpoint(self.module.params)
-        self.module.fail_json(msg="%s runs, but a login at %s fails: %s." % (self.unit, where, state))
+def shown(facts):
+    """Return the facts without those that say nothing."""
+    return {name: value for name, value in facts.items() if value not in ("", None)}
 
 
 def main():
+    sentinel = dict(host=dict(type="str", required=True), port=dict(type="int", default=26379))
     module = AnsibleModule(
         argument_spec=dict(
             _connection.redis_argument_spec(),
@@ -197,10 +233,21 @@ def main():
             renamed_commands=dict(type="dict", default={}),
             allow_data_loss=dict(type="bool", default=False),
             start_timeout=dict(type="int", default=120),
+            restart=dict(type="str", choices=["now", "rolling"], default="now"),
+            role=dict(type="str", choices=["any", "replica", "master"], default="any"),
+            config_file=dict(type="path"),
+            sentinels=dict(type="list", elements="dict", default=[], options=sentinel),
+            sentinel_master_name=dict(type="str", default="mymaster"),
+            sentinel_user=dict(type="str"),
+            sentinel_password=dict(type="str", no_log=True),
+            handover_timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
+    problems = rename_problems(module.params["renamed_commands"])
+    if problems:
+        module.fail_json(msg="renamed_commands: %s" % " ".join(problems))
     service = Service(module)
     if not os.path.isdir("/run/systemd/system"):
         module.fail_json(msg="systemd does not run on this host; the service needs it.")
@@ -209,7 +256,8 @@ def main():
     if bare and not module.check_mode:
         module.fail_json(msg="There is no unit %s: install the server's package first." % service.unit)
     drop_in_changed, before = service.write_drop_in()
-    changed, started, restarted, reasons = drop_in_changed, False, False, []
+    changed, reasons = drop_in_changed, []
+    result = dict(started=False, restarted=False, pending="none")
 
     if not module.check_mode and (drop_in_changed or properties["NeedDaemonReload"] == "yes"):
         service.systemctl("daemon-reload")
@@ -219,23 +267,18 @@ def main():
             service.systemctl("enable", service.unit)
 
     if bare or properties["ActiveState"] not in ("active", "reloading"):
-        started, reasons = True, ["it was not running"]
+        result["started"], reasons = True, ["it was not running"]
+        if not module.check_mode:
+            _connection.require_library(module)
+            service.start()
     else:
         _connection.require_library(module)
         reasons = service.restart_reasons(properties, drop_in_changed)
-        restarted = bool(reasons)
-    if (started or restarted) and not module.check_mode:
-        _connection.require_library(module)
-        if restarted and not module.params["allow_data_loss"]:
-            try:
-                secure_data(module.params, _systemd.listening_ports(properties["MainPID"]))
-            except DataAtRisk as problem:
-                module.fail_json(msg="%s Nothing was restarted. (allow_data_loss overrides this.)" % problem)
-        # A unit that failed too often refuses to start until the counter is cleared.
-        service.systemctl("reset-failed", service.unit)
-        service.systemctl("restart" if restarted else "start", service.unit)
-        service.wait()
-    result = dict(changed=changed or started or restarted, started=started, restarted=restarted, reasons=reasons)
+        if reasons and module.params["restart"] == "rolling":
+            result.update(restart_rolling(module, service, reasons))
+        elif reasons:
+            result.update(restart_now(module, service))
+    result.update(changed=changed or result["started"] or result["restarted"], reasons=reasons)
     if drop_in_changed:
         path = service.drop_in_path
         result["diff"] = dict(before_header=path, after_header=path, before=before, after=module.params["drop_in"])

@@ -39,7 +39,7 @@ def test_dpkg_tells_versions_holds_and_what_was_interrupted():
 def test_apt_knows_the_versions_of_all_repositories_newest_first():
     known = _packages.parse_known(
         "redis-server | 5:7.0.15-1~deb12u7 | http://deb.example.org/debian bookworm/main amd64 Packages\n"
-        "redis-server | 5:7.0.15-1~deb12u10 | http://security.example.org/debian bookworm-security/main amd64 Packages\n"
+        "redis-server | 5:7.0.15-1~deb12u10 | http://security.example.org bookworm-security/main amd64 Packages\n"
         "redis-server | 5:7.0.15-1~deb12u10 | http://mirror.example.org/debian bookworm-security/main amd64 Packages\n"
         "redis-server | 5:9.9.9-1 | http://deb.example.org/debian bookworm/main Sources\n"
         "redis-tools |  5:8.0.2-1 | file:/opt/old ./ Packages\n"

@@ -1,0 +1,165 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A master hands its role to a replica, and no write that a client was told of is lost.
+
+With Sentinels: SENTINEL FAILOVER alone promotes a replica while clients go on writing to the old master, and throws
+that away when it makes the old master a replica, some seconds later. So writes are paused first, until the old master
+follows the new one; those that waited are then refused, and their clients know it. The Sentinels can't demote it in the
+meantime, because what they publish on the same connection waits, too.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import Sentinel
+
+POLL = 0.05
+# For how long writes wait, at most, until the replicas have all of them; a run that is killed leaves twice that.
+CATCH_UP_SECONDS = 3.0
+# For how long they wait, at most, for the promotion, which takes Sentinels 1 to 2 s.
+PROMOTION_SECONDS = 15.0
+# How soon a Sentinel is known to have given up.
+GIVE_UP_SECONDS = 2.0
+# When a run is killed after that, Sentinels make the old master a replica by themselves. What they publish waits like a
+# write, so they first have to take the connection for dead.
+DEMOTION_SECONDS = 20.0
+# A manual failover of a cluster gives up after 5 s.
+CLUSTER_SECONDS = 6.0
+
+
+def favourite(heirs):
+    """Return the Peer that takes over, as far as that can be foretold: the one that is furthest."""
+    return max(heirs, key=lambda peer: peer.said().offset)
+
+
+def hand_over(rolling, place):
+    """Make one of the heirs the master. Return (its name, seconds for which writes waited). Raises Refused."""
+    end = time.monotonic() + rolling.params["handover_timeout"]
+    while True:
+        try:
+            return Pause(rolling, place).hand_over() if place.shard is None else _in_cluster(rolling, place)
+        except Refused as refused:
+            if not refused.passing or time.monotonic() > end:
+                raise
+        # Clients write meanwhile.
+        time.sleep(1.0)
+        place = rolling.settle(override=False)
+        if place.part != "master":
+            return "%s:%d" % place.said.master, None
+
+
+class Pause:
+    """One attempt of a hand-over with Sentinels."""
+
+    def __init__(self, rolling, place):
+        self.params, self.own, self.heirs = rolling.params, rolling.own, place.heirs
+        self.file = rolling.file
+        self.peer = rolling.peer
+        self.sentinel = Sentinel(_handover_ask.sentinel_login(self.params, self.params["sentinels"][0]))
+        self.old = place.watches[0].address
+        self.until_demoted = 2 * int(place.watches[0].master["down-after-milliseconds"]) / 1000 + DEMOTION_SECONDS
+        self.begun = self.until = 0.0
+
+    def hand_over(self):
+        ordered = demoted = False
+        try:
+            self.begun = time.monotonic()
+            self.pause(2 * CATCH_UP_SECONDS)
+            self.catch_up()
+            self.pause(self.until_demoted)
+            ordered = True
+            _handover_ask.fail_over(self.sentinel)
+            heir = self.wait_for_heir()
+            self.demote(heir)
+            demoted = True
+            _handover_ask.write_following(self.params, self.file, *heir.address)
+            return heir.name, round(time.monotonic() - self.begun, 2)
+        finally:
+            self.sentinel.close()
+            # Once another is master, writes here would be lost: then the pause has to end by itself.
+            if demoted or not ordered or not self.somebody_promoted():
+                self.own.run("CLIENT", "UNPAUSE")
+
+    def pause(self, seconds):
+        """Let writes wait from now on. Raises Refused when those of an earlier pause are let in already."""
+        if self.until and time.monotonic() > self.until:
+            raise Refused("%s took longer than the pause of its writes." % self.own.name, passing=True)
+        self.until = time.monotonic() + seconds
+        self.own.run("CLIENT", "PAUSE", int(seconds * 1000), "WRITE")
+
+    def catch_up(self):
+        """Wait until all that could be promoted have what the master has."""
+        end = time.monotonic() + CATCH_UP_SECONDS
+        for heir in self.heirs:
+            reason = _handover_ask.lag(self.own, heir, max(0.0, end - time.monotonic()))
+            if reason:
+                text = "%s is not in step with %s while no one writes: %s." % (heir.name, self.own.name, reason)
+                raise Refused(text, passing=True)
+
+    def wait_for_heir(self):
+        """Return the Peer of the new master, once the Sentinel and itself say so."""
+        begun, under_way = time.monotonic(), True
+        while time.monotonic() < begun + PROMOTION_SECONDS and (
+            under_way or time.monotonic() < begun + GIVE_UP_SECONDS
+        ):
+            try:
+                address, under_way = _handover_ask.failover_state(self.sentinel)
+                if not _handover_ask.same_address(address, self.old):
+                    under_way, heir = True, self.peer(*address)
+                    if heir.said().master is None:
+                        return heir
+            except ConnectionProblem:
+                # A Sentinel disconnects the clients of a server that it promotes, and could itself be gone.
+                pass
+            time.sleep(POLL)
+        if self.somebody_promoted():
+            raise Refused(
+                "a replica was promoted, but the Sentinel at %s does not say so: %s takes no writes for %d s more, "
+                "and is left to the Sentinels." % (self.sentinel.where, self.own.name, self.until - time.monotonic())
+            )
+        raise Refused(
+            "the Sentinel at %s took the order and promoted nobody within %d s: look at ACL LOG on the replicas for "
+            "what its user was denied, and at its own log." % (self.sentinel.where, time.monotonic() - begun)
+        )
+
+    def somebody_promoted(self):
+        """Tell whether one of the replicas is a master now."""
+        for heir in self.heirs:
+            for _attempt in range(2):
+                try:
+                    if heir.said().master is None:
+                        return True
+                    break
+                except ConnectionProblem:
+                    continue
+        return False
+
+    def demote(self, heir):
+        if time.monotonic() > self.until:
+            raise Refused(
+                "the promotion of %s took so long that %s took writes again: it was left to the Sentinels to make it a "
+                "replica." % (heir.name, self.own.name)
+            )
+        self.own.run("REPLICAOF", *heir.address)
+        if self.own.said().master is None:
+            raise Refused("%s does not follow %s, and was told to." % (self.own.name, heir.name))
+
+
+def _in_cluster(rolling, place):
+    """The replica asks its master to pause writes, catches up and is elected: the servers do all of it."""
+    heir, begun = favourite(place.heirs), time.monotonic()
+    try:
+        heir.run("CLUSTER", "FAILOVER")
+    except ConnectionProblem as problem:
+        raise Refused(str(problem), passing=True) from problem
+    while time.monotonic() < begun + CLUSTER_SECONDS:
+        if rolling.own.said().master is not None:
+            return heir.name, round(time.monotonic() - begun, 2)
+        time.sleep(POLL)
+    raise Refused("%s was not elected within %d s: see its log." % (heir.name, CLUSTER_SECONDS), passing=True)

@@ -1,0 +1,126 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One unit of systemd that runs a server: its drop-in, why it needs a restart, and the restart."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+
+
+class Service:
+    """One unit and what is done to it."""
+
+    def __init__(self, module):
+        self.module = module
+        self.unit = module.params["unit"] + ".service"
+        self.drop_in_path = "/etc/systemd/system/%s.d/%s" % (self.unit, module.params["drop_in_name"])
+
+    def systemctl(self, *arguments):
+        code, out, error = self.module.run_command(["systemctl", *arguments])
+        if code:
+            _code, journal, _error = self.module.run_command(
+                ["journalctl", "--unit", self.unit, "--lines", "15", "--no-pager", "--output", "cat"]
+            )
+            self.module.fail_json(
+                msg="systemctl %s: %s" % (" ".join(arguments), error.strip()), journal=journal.splitlines()
+            )
+        return out
+
+    def show(self):
+        return _systemd.parse_show(self.systemctl("show", self.unit, "--property", ",".join(_systemd.PROPERTIES)))
+
+    def write_drop_in(self):
+        """Bring the drop-in to the wanted text; return (changed, before)."""
+        wanted = self.module.params["drop_in"]
+        try:
+            with open(self.drop_in_path, encoding="utf-8") as handle:
+                before = handle.read()
+        except FileNotFoundError:
+            before = ""
+        if wanted is None or before == wanted:
+            return False, before
+        if not self.module.check_mode:
+            os.makedirs(os.path.dirname(self.drop_in_path), mode=0o755, exist_ok=True)
+            temporary = self.drop_in_path + ".new"
+            with open(temporary, "w", encoding="utf-8") as handle:
+                handle.write(wanted)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.drop_in_path)
+        return True, before
+
+    def restart_reasons(self, properties, drop_in_changed):
+        """Say why the running server must be restarted; an empty list when it need not be."""
+        reasons = []
+        if self.module.params["restart_required"]:
+            reasons.append("settings that only a restart changes")
+        if drop_in_changed:
+            reasons.append("the drop-in has changed")
+        elif (
+            os.path.exists(self.drop_in_path)
+            and os.stat(self.drop_in_path).st_mtime > _systemd.started_at(properties) > 0
+        ):
+            reasons.append("the process is older than its drop-in")
+        if _systemd.binary_was_replaced(properties["MainPID"]):
+            reasons.append("its binary was replaced by an upgrade")
+        if not reasons and self.answers() == "unreachable":
+            reasons.append("it does not listen at %s" % _connection.endpoint(self.module.params))
+        return reasons
+
+    def ports(self):
+        """Return where the running process listens."""
+        return _systemd.listening_ports(self.show()["MainPID"])
+
+    def config_file(self):
+        """Return the file that the server will start from next, as its command line names it; None when it does not."""
+        # The running server could say anything.
+        command = re.search(r"\bargv\[\]=(.*?) ;", self.systemctl("show", self.unit, "--property", "ExecStart"))
+        words = command[1].split()[1:] if command else []
+        return words[0] if words and words[0].startswith("/") else None
+
+    def start(self):
+        self._run("start")
+
+    def restart(self):
+        self._run("restart")
+
+    def _run(self, verb):
+        # A unit that failed too often refuses to start until the counter is cleared.
+        self.systemctl("reset-failed", self.unit)
+        self.systemctl(verb, self.unit)
+        self.wait()
+
+    def answers(self):
+        """Return 'ready', or the kind of problem that a login meets, or 'loading'."""
+        try:
+            client = _connection.open_client(self.module.params)
+            try:
+                name = live_names(client, self.module.params["renamed_commands"], ["INFO"])["INFO"]
+                loading = name is not None and b"\nloading:1" in client.execute_command(name, "persistence")
+            finally:
+                client.close()
+        except _connection.ConnectionProblem as problem:
+            return problem.kind
+        except (_connection.redis.RedisError, OSError) as error:
+            return _connection.explain(error, self.module.params).kind
+        return "loading" if loading else "ready"
+
+    def wait(self):
+        """Wait until the server answers the login with its data loaded, or fail with what it says."""
+        deadline = time.monotonic() + self.module.params["start_timeout"]
+        state = "unreachable"
+        while time.monotonic() < deadline:
+            state = self.answers()
+            if state == "ready":
+                return
+            if state in ("auth", "permission", "tls"):
+                break
+            time.sleep(0.1)
+        where = _connection.endpoint(self.module.params)
+        self.module.fail_json(msg="%s runs, but a login at %s fails: %s." % (self.unit, where, state))

@@ -1,0 +1,232 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_instances
+short_description: Stop the Redis or Valkey instances of a host that are no longer declared
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Makes the server units that run on a host be no others than the declared ones. It starts none; that is what
+    M(celebrum.redis_hardening.redis_service) does.
+  - A unit that this collection has set up, which is told from its drop-in, and that is no longer declared is stopped,
+    disabled, and loses its drop-in. Its configuration, users, log and data stay, unless O(purge) names it.
+  - The unit that the package brings is disabled when it is not declared and does not run, because it would start with
+    the package's settings at the next boot. If it runs and was not set up by this collection, the module fails.
+  - Other instances that this collection has not set up are left alone, with a warning.
+  - An instance is not stopped when its configuration saves no data, unless O(purge) names it. Everything is checked
+    before anything is changed.
+options:
+  engine:
+    description: Which server it is. It names the units and the folders.
+    type: str
+    choices: [redis, valkey]
+    default: redis
+  units:
+    description:
+      - Names of the declared units, without C(.service), as in V(redis-server) and V(redis-server@7000).
+    type: list
+    elements: str
+    required: true
+  purge:
+    description:
+      - Names of instances whose configuration, users, log and data are deleted, once they have been stopped; V(default)
+        for that of the package. What is deleted can't be brought back.
+      - Only files in the places of this collection are deleted. The module fails when the configuration of the instance
+        names another folder or another log, when one of them is a symbolic link, and when the instance is declared.
+      - Of V(default) the files in C(/var/lib/redis) are deleted, and not the folders of other instances in it.
+    type: list
+    elements: str
+    default: []
+  drop_in_name:
+    description: File name of the drop-in by which a unit of this collection is told.
+    type: str
+    default: hardening.conf
+  stop_timeout:
+    description:
+      - Seconds that a server may take to save its data and end. One that can't save them does not end.
+    type: int
+    default: 600
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    description: When run twice in a row, nothing is changed the second time.
+    support: full
+  platform:
+    platforms: posix
+seealso:
+  - module: celebrum.redis_hardening.redis_service
+"""
+
+EXAMPLES = r"""
+- name: Keep the package's server and one instance, and delete what was on 7002
+  celebrum.redis_hardening.redis_instances:
+    units: [redis-server, redis-server@7000]
+    purge: ["7002"]
+"""
+
+RETURN = r"""
+stopped:
+  description: Units that were stopped (in check mode, would be).
+  returned: success
+  type: list
+  elements: str
+  sample: [redis-server@7001]
+disabled:
+  description: Units that no longer start at boot.
+  returned: success
+  type: list
+  elements: str
+  sample: [redis-server@7001]
+purged:
+  description: Instances of which files were deleted.
+  returned: success
+  type: list
+  elements: str
+  sample: ["7002"]
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _systemd, _units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
+
+
+def systemctl(module, *arguments):
+    code, out, error = module.run_command(["systemctl", *arguments])
+    if code:
+        module.fail_json(msg="systemctl %s: %s" % (" ".join(arguments), error.strip()))
+    return out
+
+
+def stop(module, units, stuck):
+    """Stop the units and wait until each has ended well. stuck: those that were told to before, and did not end."""
+    systemctl(module, "stop", "--no-block", *(unit + ".service" for unit in units))
+    if stuck:
+        # systemd tells it only once, and a server that could not save then may be able to now.
+        systemctl(module, "kill", "--signal=SIGTERM", *(unit + ".service" for unit in stuck))
+    deadline = time.monotonic() + module.params["stop_timeout"]
+    for unit in units:
+        while True:
+            shown = _systemd.parse_show(
+                systemctl(module, "show", unit + ".service", "--property", "ActiveState,Result,Job")
+            )
+            if shown["ActiveState"] in ("inactive", "failed") and not int(shown.get("Job") or 0):
+                break
+            if time.monotonic() > deadline:
+                module.fail_json(
+                    msg="%s.service has not ended after %d s. A server that can't save its data does not end: its log "
+                    "says why (disk, rights of its folder). Nothing was deleted. Mend that and run again."
+                    % (unit, module.params["stop_timeout"])
+                )
+            time.sleep(0.1)
+        if shown["ActiveState"] == "failed" or shown["Result"] != "success":
+            module.fail_json(
+                msg="%s.service did not end well (%s), and its last data may not be saved: look at its log. Nothing "
+                "was deleted. When run again, this goes on." % (unit, shown["Result"])
+            )
+
+
+def release(module, unit):
+    """Remove the drop-in, and its folder when nothing else is in it."""
+    path = "%s/%s.service.d/%s" % (_units.UNITS, unit, module.params["drop_in_name"])
+    if os.path.lexists(path):
+        os.unlink(path)
+    if not os.listdir(os.path.dirname(path)):
+        os.rmdir(os.path.dirname(path))
+
+
+def look_at_files(module, found, plan):
+    """Return {instance: paths to delete}; add to the plan's problems what speaks against a stop or a deletion."""
+    engine, purge = module.params["engine"], module.params["purge"]
+    for name in plan.stop:
+        instance = _units.instance_of(name)
+        if instance not in purge:
+            problem = Files(engine, instance).stop_problem(name, found[name].drop_in)
+            plan.problems += [problem] if problem else []
+    paths = {}
+    for instance in dict.fromkeys(purge):
+        try:
+            paths[instance] = Files(engine, instance).present()
+        except Refused as problem:
+            plan.problems.append(str(problem))
+    return {instance: present for instance, present in paths.items() if present}
+
+
+def carry_out(module, found, plan, paths):
+    if plan.stop:
+        stop(module, plan.stop, [unit for unit in plan.stop if found[unit].state == "deactivating"])
+    if plan.disable:
+        systemctl(module, "disable", *(unit + ".service" for unit in plan.disable))
+    # The drop-in goes last: a run that was interrupted before tells by it what is still to be done.
+    for unit in plan.release:
+        release(module, unit)
+    if plan.release:
+        systemctl(module, "daemon-reload")
+    failed = [unit for unit in plan.release if found[unit].state == "failed"]
+    if failed:
+        systemctl(module, "reset-failed", *(unit + ".service" for unit in failed))
+    for instance in paths:
+        # Asked again, since its server has written until it ended.
+        files = Files(module.params["engine"], instance)
+        files.delete(files.present())
+
+
+def diff(found, plan, paths):
+    before, after = ("".join(unit.line() for unit in units) for units in (found.values(), _units.after(found, plan)))
+    listed = "".join(path + "\n" for present in paths.values() for path in present)
+    return dict(before=before + listed, after=after, before_header="units", after_header="units")
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            engine=dict(type="str", default="redis", choices=["redis", "valkey"]),
+            units=dict(type="list", elements="str", required=True),
+            purge=dict(type="list", elements="str", default=[]),
+            drop_in_name=dict(type="str", default="hardening.conf"),
+            stop_timeout=dict(type="int", default=600),
+        ),
+        supports_check_mode=True,
+    )
+    if not os.path.isdir("/run/systemd/system"):
+        module.fail_json(msg="systemd does not run on this host; the servers need it.")
+    params = module.params
+    listing = systemctl(
+        module, "list-units", "--all", "--plain", "--no-legend", "--full", *_units.patterns(params["engine"])
+    )
+    found = _units.find(params["engine"], listing, params["drop_in_name"])
+    plan = _units.plan(
+        params["engine"], found, {name.removesuffix(".service") for name in params["units"]}, params["purge"]
+    )
+    paths = look_at_files(module, found, plan)
+    if plan.problems:
+        module.fail_json(msg="Nothing was changed. %s" % " ".join(plan.problems))
+    for warning in plan.warnings:
+        module.warn(warning)
+    if not module.check_mode:
+        try:
+            carry_out(module, found, plan, paths)
+        except Refused as problem:
+            module.fail_json(msg=str(problem))
+    changed = bool(plan.stop or plan.disable or plan.release or paths)
+    result = dict(changed=changed, stopped=plan.stop, disabled=plan.disable, purged=list(paths))
+    if module._diff and changed:
+        result["diff"] = diff(found, plan, paths)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

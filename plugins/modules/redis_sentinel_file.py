@@ -1,0 +1,226 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_sentinel_file
+short_description: Write a Sentinel's file once, and later only those lines that a Sentinel can't be told live
+version_added: 0.1.0
+author:
+  - Celebrum Redis Hardening contributors (@celebrum)
+description:
+  - Writes the file that a Sentinel starts with, when there is none. From then on the file is the Sentinel's own, which
+    keeps its id, its epochs, whom it knows, its logins and its users there.
+  - When a line of O(settings) differs later, the unit is stopped, only that line is replaced, and the unit is left
+    stopped for M(celebrum.redis_hardening.redis_service) to start it. A Sentinel that is stopped would otherwise write
+    its own file over it.
+  - Says in RV(restart_required) whether the running Sentinel is older than O(loaded_files).
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Of O(settings). The Sentinel's own lines, among them passwords, are never shown.
+  idempotent:
+    description: A second run with the same options changes nothing, also after a failover.
+    support: full
+  platform:
+    platforms: posix
+options:
+  path:
+    description:
+      - The file. Its folder is made, closed to everybody but O(owner), because a Sentinel writes passwords to the file.
+      - No symbolic link is followed.
+    type: path
+    required: true
+  settings:
+    description:
+      - Directives and their values, such as C(port), C(tls-port), C(bind), C(dir) and C(tls-cert-file).
+    type: dict
+    required: true
+  admin_user:
+    description:
+      - Name of the first user, which may do everything. Only used for a new file; afterwards users are made by
+        M(celebrum.redis_hardening.redis_acl). The user V(default) is off.
+    type: str
+    default: admin
+  admin_password:
+    description:
+      - Its password. The file gets its SHA-256.
+    type: str
+    required: true
+  owner:
+    description: User of the Sentinel, which owns file and folder.
+    type: str
+    default: redis
+  group:
+    description: Group of the Sentinel.
+    type: str
+    default: redis
+  unit:
+    description: Name of the unit, without C(.service).
+    type: str
+    default: redis-sentinel
+  loaded_files:
+    description:
+      - Files that a Sentinel reads only when it starts, such as its certificate. One that is newer than the process
+        makes a restart necessary.
+    type: list
+    elements: path
+    default: []
+seealso:
+  - module: celebrum.redis_hardening.redis_sentinel
+  - module: celebrum.redis_hardening.redis_service
+"""
+
+EXAMPLES = r"""
+- name: Have a file for the Sentinel
+  celebrum.redis_hardening.redis_sentinel_file:
+    path: /var/lib/redis/sentinel/sentinel.conf
+    settings:
+      port: 26379
+      bind: 127.0.0.1 10.20.0.11
+      dir: /var/lib/redis/sentinel
+    admin_password: "{{ sentinel_admin_password }}"
+  register: file
+"""
+
+RETURN = r"""
+created:
+  description: Whether there was no file.
+  returned: success
+  type: bool
+changes:
+  description: Directives that differed.
+  returned: success
+  type: list
+  elements: str
+restart_required:
+  description: Whether the running Sentinel has not loaded the O(loaded_files) as they are now.
+  returned: success
+  type: bool
+"""
+
+import grp
+import os
+import pwd
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded as guarded
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+
+
+class File:
+    """The Sentinel's file, its folder and its unit."""
+
+    def __init__(self, module):
+        self.module, self.params = module, module.params
+        self.path, self.unit = self.params["path"], self.params["unit"] + ".service"
+        self.wanted = _sentinel_file.wanted_lines(self.params["settings"])
+        self.parent = os.path.dirname(self.path)
+
+    def systemctl(self, *words):
+        code, out, error = self.module.run_command(["systemctl", *words])
+        if code:
+            raise Refused("systemctl %s: %s" % (" ".join(words), error.strip()))
+        return out
+
+    def settle_folder(self):
+        """Make the folder, closed to others; return whether anything differed."""
+        try:
+            user, group = pwd.getpwnam(self.params["owner"]).pw_uid, grp.getgrnam(self.params["group"]).gr_gid
+        except KeyError as error:
+            if self.module.check_mode:
+                return True  # The package is still to come.
+            raise Refused("%s: install the package first." % error.args[0]) from error
+        try:
+            status = os.lstat(self.parent)
+        except FileNotFoundError:
+            status = None
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            raise Refused("path: %s is no folder. Find out what it is, and remove it." % self.parent)
+        if status and (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (user, group, 0o700):
+            return False
+        if not self.module.check_mode:
+            if status is None:
+                os.mkdir(self.parent, 0o700)
+            handle = os.open(self.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.fchmod(handle, 0o700)
+                os.fchown(handle, user, group)
+            finally:
+                os.close(handle)
+        return True
+
+    def is_older(self):
+        """Return whether the running process started before the last change of what it has loaded."""
+        times = [os.stat(path).st_mtime for path in self.params["loaded_files"] if os.path.exists(path)]
+        properties = _systemd.parse_show(
+            self.systemctl("show", self.unit, "--property", ",".join(_systemd.PROPERTIES)) if times else ""
+        )
+        return properties.get("ActiveState") == "active" and max(times) > _systemd.started_at(properties) > 0
+
+    def bring(self):
+        """Write what is needed; return the result."""
+        changed = self.settle_folder()
+        text, names, diff = guarded.read(self.path), [], {}
+        if text is None:
+            self.write(_sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
+            diff = dict(before="", after=_sentinel_file.shown(self.wanted))
+        else:
+            names = _sentinel_file.drift(text, self.wanted)
+            problem = _sentinel_file.move_problem(text, self.wanted) if names else ""
+            if problem:
+                raise Refused("nothing was changed: " + problem)
+            changed |= guarded.settle(self.module, self.path, {})
+        if names:
+            diff = dict(
+                before=_sentinel_file.shown_now(text, names), after=_sentinel_file.shown(self.wanted, names)
+            )
+            if not self.module.check_mode:
+                self.systemctl("stop", self.unit)
+                # It may have written its file once more.
+                self.write(_sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
+        result = dict(created=text is None, changes=names, restart_required=self.is_older())
+        result["changed"] = changed or bool(diff) or result["restart_required"]
+        if diff and self.module._diff:
+            result["diff"] = dict(diff, before_header=self.path, after_header=self.path)
+        return result
+
+    def write(self, text):
+        if not self.module.check_mode:
+            guarded.write(self.module, self.path, text)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            path=dict(type="path", required=True),
+            settings=dict(type="dict", required=True),
+            admin_user=dict(type="str", default="admin"),
+            admin_password=dict(type="str", required=True, no_log=True),
+            owner=dict(type="str", default="redis"),
+            group=dict(type="str", default="redis"),
+            unit=dict(type="str", default="redis-sentinel"),
+            loaded_files=dict(type="list", elements="path", default=[]),
+        ),
+        supports_check_mode=True,
+    )
+    # What is common to files that a server rewrites.
+    module.params["mode"] = "0600"
+    try:
+        result = File(module).bring()
+    except (Refused, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
