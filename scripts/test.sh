@@ -1,6 +1,8 @@
 # Sourced by ./run: lint and tests.
 
-SCENARIOS=(default exposed ufw lockout notice nftables docker container tls)
+SCENARIOS=(lockout sentinel cluster default exposed ufw notice nftables docker container tls instances upgrade)
+# The others run two at a time, because a scenario waits more than it works. These watch clocks.
+ALONE=(lockout sentinel cluster)
 
 lint() {
   say "Lint"
@@ -51,11 +53,31 @@ pytest_part() {
 
 scenario() {
   local log="$LAB/molecule-$1.log"
-  say "Molecule scenario $1 (output in .lab/molecule-$1.log)"
   # Molecule writes its own ansible.cfg from .config/molecule/config.yml.
   NO_COLOR=1 MOLECULE_GLOB='molecule/*/molecule.yml' env -u ANSIBLE_CONFIG molecule test --scenario-name "$1" > "$log" 2>&1 ||
     { tail -n 60 "$log"; return 1; }
   grep -E '^=+ .* (passed|failed)' "$log" || true
+}
+
+# scenarios NAME...: two at a time; what each says is shown when it has ended.
+scenarios() {
+  local name
+  for name in "$@"; do
+    while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
+    say "Molecule scenario $name (output in .lab/molecule-$name.log)"
+    {
+      local since=$SECONDS code=0
+      scenario "$name" > "$LAB/said-$name" 2>&1 || code=$?
+      say "$name: $((SECONDS - since)) s"
+      cat "$LAB/said-$name"
+      echo "$code" > "$LAB/code-$name"
+    } &
+  done
+  wait
+  for name in "$@"; do
+    if [ "$(cat "$LAB/code-$name")" = 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)) BROKEN+=("$name"); fi
+    rm -f "$LAB/said-$name" "$LAB/code-$name"
+  done
 }
 
 run_tests() {
@@ -85,10 +107,18 @@ run_tests() {
 }
 
 molecule_parts() {
-  local name
+  local name together=()
   ensure_engine
   ensure_limits
   ensure_key
   ensure_images bookworm trixie
-  for name in "$@"; do part "$name" scenario "$name"; done
+  for name in "$@"; do
+    if [[ " ${ALONE[*]} " = *" $name "* ]]; then
+      say "Molecule scenario $name (output in .lab/molecule-$name.log)"
+      part "$name" scenario "$name"
+    else
+      together+=("$name")
+    fi
+  done
+  scenarios "${together[@]}"
 }

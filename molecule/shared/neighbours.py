@@ -30,9 +30,9 @@ def ping(host, *targets):
     return json.loads(host.check_output("python3 -c %s " + " ".join(targets), ATTEMPT))
 
 
-def cli(host, address, user, password, *command):
+def cli(host, address, user, password, *command, port=6379):
     """Run one command by redis-cli as this user; return its output."""
     words = " ".join(f"'{word}'" for word in command)
     return host.check_output(
-        f"REDISCLI_AUTH='{password}' timeout 5 redis-cli --no-auth-warning --user {user} -h {address} {words} 2>&1"
+        f"REDISCLI_AUTH='{password}' timeout 5 redis-cli --no-auth-warning --user {user} -h {address} -p {port} {words} 2>&1"
     )

@@ -68,4 +68,6 @@ class LookupModule(LookupBase):
             "sentinels": _instances.sentinels(value, peers, place["sentinel_port"]),
             "has_tls": _instances.has_tls(value),
             "login_port": _instances.group_port(value),
+            "closed_port": _instances.closed_port(value, settings),
+            "plaintext_port": _instances.plaintext_port(value, settings),
         }

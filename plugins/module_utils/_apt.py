@@ -37,7 +37,8 @@ class Apt:
     def _run(self, arguments, check=True, **how):
         code, out, error = self.module.run_command(arguments, environ_update=ENVIRONMENT, **how)
         if code and check:
-            self.module.fail_json(msg="%s: %s" % (" ".join(arguments[:2]), error.strip() or out.strip()))
+            # apt says on one what is wrong, and on the other with which packages.
+            self.module.fail_json(msg="%s: %s" % (arguments[0], "\n".join([error, out[-2000:]]).strip()))
         return code, out, error
 
     def installed(self):
@@ -51,11 +52,6 @@ class Apt:
         """Finish what dpkg was interrupted at, as far as that goes without apt; it says no more afterwards."""
         with left_alone() as descriptor:
             self._run(["dpkg", *KEEP_FILES, "--configure", "--pending"], check=False, pass_fds=[descriptor])
-
-    def fix_broken(self):
-        """Let apt fetch what half-installed packages need."""
-        with left_alone() as descriptor:
-            self._run(self._install("--yes", [], "--fix-broken"), pass_fds=[descriptor])
 
     def lists_age(self):
         """Return the age in seconds of what apt knows."""
@@ -88,19 +84,21 @@ class Apt:
         return _packages.parse_known(self._run(["apt-cache", *self.options, "madison", *names])[1])
 
     def simulate(self, requests):
-        return _packages.parse_steps(self._run(self._install("--simulate", requests))[1])
+        return _packages.parse_steps(self._run(self._install("--simulate", *requests))[1])
 
-    def install(self, requests):
+    def install(self, requests, first=()):
+        """first: those of the requests that dpkg was interrupted at."""
         with left_alone() as descriptor:
-            self._run(self._install("--yes", requests), pass_fds=[descriptor])
+            if first:
+                self._run(self._install("--yes", "--no-remove", "--reinstall", *first), pass_fds=[descriptor])
+            self._run(self._install("--yes", "--no-remove", *requests), pass_fds=[descriptor])
 
-    def _install(self, how, requests, *options):
+    def _install(self, *words):
         return [
-            *("apt-get", how, "--quiet", "--no-install-recommends", "--no-remove", "--allow-change-held-packages"),
-            *(*options, *self.options),
+            *("apt-get", "--quiet", "--no-install-recommends", "--allow-change-held-packages", *self.options),
             *("--option", "DPkg::Lock::Timeout=%d" % LOCK_TIMEOUT),
             *(word for option in KEEP_FILES for word in ("--option", "Dpkg::Options::=" + option)),
-            *("install", *requests),
+            *("install", *words),
         ]
 
     def set_hold(self, names, hold):

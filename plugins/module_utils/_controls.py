@@ -353,7 +353,7 @@ CONTROLS = {
         "critical",
         "Several of the fixed faults let a logged-in client run code on the host.",
         ["overview", "design"],
-        "Run apt-get update and apt-get install --only-upgrade for the package the finding names.",
+        "Run upgrade.yml; where redis_package_version is set, set a later one before.",
     ),
     "RH-AUD-01": _control(
         "Every check gave a result",

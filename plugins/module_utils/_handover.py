@@ -94,6 +94,8 @@ def is_due(part, role):
 
 def behind(said, goal, stream):
     """Return why a replica is not in step with a master that was at this offset before, or ''."""
+    if said.master is None:
+        return "it is no replica"
     if said.link != "up":
         return "its link to the master is down"
     if said.syncing:
@@ -136,10 +138,11 @@ def nobody_watches(watches):
     return all(watch.absent or (not watch.problem and watch.master is None) for watch in watches)
 
 
-def check_watches(watches, master, own_run_id, found=""):
+def check_watches(watches, master, own_run_id, attached, found=""):
     """Raise Refused unless all Sentinels hold this server for the master, and see the group whole.
 
     master: (name, run_id). own_run_id: of the server to restart; that the Sentinels see it as down does not matter.
+    attached: {(address, port), ...} of the replicas that the master has.
     found: run_id of the server at the address that the first Sentinel names, where that could be asked. What the
     Sentinels themselves say of it is up to 10 s old.
     """
@@ -164,17 +167,27 @@ def check_watches(watches, master, own_run_id, found=""):
                 % (watch.where, *watch.address, master[0]),
                 passing=True,
             )
-        for row in watch.replicas:
-            wrong = sorted(set(row["flags"].split(",")) & _DOWN)
-            if not wrong and row.get("master-link-status", "ok") != "ok":
-                wrong = ["its link to the master is down"]
-            if wrong and row.get("runid") != own_run_id:
-                raise Refused(
-                    "the Sentinel at %s does not see the replica %s:%s in order (%s): mend it, or make the Sentinels "
-                    "forget it by SENTINEL RESET if it is gone for good."
-                    % (watch.where, row["ip"], row["port"], ",".join(wrong)),
-                    passing=True,
-                )
+        _check_rows(watch, own_run_id, attached)
+
+
+def _check_rows(watch, own_run_id, attached):
+    there = {row.get("runid") for row in watch.replicas if (row["ip"], int(row["port"])) in attached} - {None, ""}
+    for row in watch.replicas:
+        wrong = sorted(set(row["flags"].split(",")) & _DOWN)
+        if (row["ip"], int(row["port"])) not in attached:
+            # A replica that announces another address or port than before is still listed by both.
+            if row.get("runid") in there:
+                continue
+            wrong.append("it is not connected to the master")
+        elif row.get("runid") == own_run_id:
+            continue
+        if wrong:
+            raise Refused(
+                "%s:%s, a replica for the Sentinel at %s, is not in order (%s): mend it, or make the Sentinels "
+                "forget it by SENTINEL RESET if it is gone for good."
+                % (row["ip"], row["port"], watch.where, ", ".join(wrong)),
+                passing=True,
+            )
 
 
 @dataclass(frozen=True)
@@ -201,6 +214,9 @@ def shard_of(entries, state):
             % " and ".join(failing),
             passing=True,
         )
+    cut = ["%s:%d" % (entry.host, entry.port) for entry in members if not entry.connected]
+    if cut:
+        raise Refused("this node of the cluster has no connection to %s." % " and ".join(cut), passing=True)
     if state != "ok":
         raise Refused("cluster_state is %s." % state, passing=True)
     by_id = {entry.id: entry for entry in members}
@@ -223,7 +239,7 @@ def unlinked(views, node, voters):
     before all the connections of its bus are there.
     """
     for voter in voters:
-        if voter != node and not (_sees(views[node], voter) and _sees(views[voter], node)):
+        if not (_sees(views[node], voter) and _sees(views[voter], node)):
             return voter
     return None
 

@@ -33,15 +33,18 @@ IN_STEP_SECONDS = 1.0
 class Peer:
     """One server of the group. The connection is opened when it is needed, and again after it broke."""
 
-    def __init__(self, params, address=None, ports=()):
-        """address: (host, port); without one it is the server that the options name. ports: where that listens."""
+    def __init__(self, params, address=None, ports=(), announced=False):
+        """address: (host, port); without one it is the server that the options name. ports: where that listens.
+
+        announced: the server itself told the address. One that replicated before TLS was switched on is known by its
+        port for plain text until it connects again, so that the login's port is tried there, too.
+        """
         self.params, self.ports, self.client, self.names = dict(params), ports, None, {}
         self.address, self.choices = address, [{}]
         if address:
             self.params.update(login_host=address[0], login_port=address[1], login_unix_socket=None)
-            # Who replicated before TLS was switched on is known by the port for plain text until it connects again.
-            # That it is the same server is seen by what it replicates.
-            self.choices += [dict(login_port=params["login_port"])] * (params["login_port"] != address[1])
+        if announced and params["login_port"] != address[1]:
+            self.choices.append(dict(login_port=params["login_port"]))
         self.name = _connection.endpoint(self.params)
 
     def _open(self):
@@ -127,7 +130,8 @@ def _watch(params, place):
     if isinstance(master, Exception):
         unknown = "No such master" in str(master)
         return Watch(where, problem="" if unknown else "%s said: %s" % (where, master))
-    return Watch(where, fields(master), () if isinstance(replicas, Exception) else tuple(map(fields, replicas)))
+    rows = () if isinstance(replicas, Exception) else tuple(map(fields, replicas))
+    return Watch(where, fields(master), tuple(dict(row, ip=resolve(row["ip"])) for row in rows))
 
 
 def sentinel_login(params, place):

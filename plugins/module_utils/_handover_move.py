@@ -38,18 +38,18 @@ def favourite(heirs):
     return max(heirs, key=lambda peer: peer.said().offset)
 
 
-def hand_over(rolling, place):
+def hand_over(group, place):
     """Make one of the heirs the master. Return (its name, seconds for which writes waited). Raises Refused."""
-    end = time.monotonic() + rolling.params["handover_timeout"]
+    end = time.monotonic() + group.params["handover_timeout"]
     while True:
         try:
-            return Pause(rolling, place).hand_over() if place.shard is None else _in_cluster(rolling, place)
+            return Pause(group, place).hand_over() if place.shard is None else _in_cluster(group, place)
         except Refused as refused:
             if not refused.passing or time.monotonic() > end:
                 raise
         # Clients write meanwhile.
         time.sleep(1.0)
-        place = rolling.settle(override=False)
+        place = group.settle()
         if place.part != "master":
             return "%s:%d" % place.said.master, None
 
@@ -57,13 +57,14 @@ def hand_over(rolling, place):
 class Pause:
     """One attempt of a hand-over with Sentinels."""
 
-    def __init__(self, rolling, place):
-        self.params, self.own, self.heirs = rolling.params, rolling.own, place.heirs
-        self.file = rolling.file
-        self.peer = rolling.peer
+    def __init__(self, group, place):
+        self.params, self.own, self.heirs = group.params, group.own, place.heirs
+        self.file = place.file
+        self.peer = group.peer
         self.sentinel = Sentinel(_handover_ask.sentinel_login(self.params, self.params["sentinels"][0]))
         self.old = place.watches[0].address
         self.until_demoted = 2 * int(place.watches[0].master["down-after-milliseconds"]) / 1000 + DEMOTION_SECONDS
+        self.run_id = place.said.run_id
         self.begun = self.until = 0.0
 
     def hand_over(self):
@@ -112,7 +113,8 @@ class Pause:
                 address, under_way = _handover_ask.failover_state(self.sentinel)
                 if not _handover_ask.same_address(address, self.old):
                     under_way, heir = True, self.peer(*address)
-                    if heir.said().master is None:
+                    said = heir.said()
+                    if said.master is None and said.run_id != self.run_id:
                         return heir
             except ConnectionProblem:
                 # A Sentinel disconnects the clients of a server that it promotes, and could itself be gone.
@@ -151,7 +153,7 @@ class Pause:
             raise Refused("%s does not follow %s, and was told to." % (self.own.name, heir.name))
 
 
-def _in_cluster(rolling, place):
+def _in_cluster(group, place):
     """The replica asks its master to pause writes, catches up and is elected: the servers do all of it."""
     heir, begun = favourite(place.heirs), time.monotonic()
     try:
@@ -159,7 +161,7 @@ def _in_cluster(rolling, place):
     except ConnectionProblem as problem:
         raise Refused(str(problem), passing=True) from problem
     while time.monotonic() < begun + CLUSTER_SECONDS:
-        if rolling.own.said().master is not None:
+        if group.own.said().master is not None:
             return heir.name, round(time.monotonic() - begun, 2)
         time.sleep(POLL)
     raise Refused("%s was not elected within %d s: see its log." % (heir.name, CLUSTER_SECONDS), passing=True)

@@ -41,8 +41,8 @@ class Files:
         """Return {canonical directive: arguments} of the configuration in use, None without one. Raises Refused."""
         said = _EXEC.search(drop_in or "")
         path = said.group(1) if said else self.config
-        # The one in the folder of the data is the server's to write; the others root's.
-        text = (guarded if path.startswith("/var/lib/") else _config_file).read(self.root + path)
+        # One in /etc is root's; any other is in a folder that the server can write to.
+        text = (_config_file if path.startswith("/etc/") else guarded).read(self.root + path)
         return None if text is None else rewritten.as_read(_config.parse(text))
 
     def stop_problem(self, unit, drop_in):

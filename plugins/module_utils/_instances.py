@@ -94,6 +94,23 @@ def served(value):
     return ports
 
 
+def closed_port(value, settings):
+    """Return the port for plain text that stays closed because of TLS alone, or None.
+
+    An instance that names only its port for TLS has none.
+    """
+    port = value.get("port", 6379)
+    if value["name"] != DEFAULT and port == settings.get("redis_port", 6379):
+        return None
+    return None if port in [other for _name, other, _purpose in served(value)] else port
+
+
+def plaintext_port(value, settings):
+    """Return the port at which the server is found as long as it does no TLS yet, or None."""
+    ports = [port for _name, port, purpose in served(value) if purpose == "data"]
+    return ports[0] if ports else closed_port(value, settings)
+
+
 def nodes(value, peers):
     """Return [{host, port}, ...] of the group that the instance belongs to, in a cluster with its host as zone.
 

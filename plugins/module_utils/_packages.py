@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._versions import DEBIAN, FIXES, compare
 
 # What parse_installed() reads: dpkg-query's --showformat.
-QUERY = "${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\t${source:Package}\n"
+QUERY = "${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Eflag}\t${db:Status-Status}\t${source:Package}\n"
 
 PIN = "version (redis_package_version)"
 
@@ -25,6 +25,8 @@ class Package(NamedTuple):
     held: bool
     state: str
     source: str
+    # dpkg was interrupted in such a way that it refuses to do anything but install it anew.
+    broken: bool = False
 
     @property
     def installed(self):
@@ -61,8 +63,8 @@ def parse_installed(text):
     """Return name -> Package."""
     found = {}
     for line in text.splitlines():
-        name, version, want, state, source = line.split("\t")
-        found[name] = Package(version, want == "hold", state, source)
+        name, version, want, flag, state, source = line.split("\t")
+        found[name] = Package(version, want == "hold", state, source, flag == "reinstreq")
     return found
 
 
@@ -95,7 +97,7 @@ def family(installed, packages):
     Debian's redis-server and redis-sentinel both demand redis-tools of exactly their version.
     """
     source = packages[0].partition("-")[0]
-    others = [name for name, package in installed.items() if package.source == source and package.installed]
+    others = [name for name, package in installed.items() if package.source == source and package.present]
     return [*packages, *sorted(set(others) - set(packages))]
 
 
@@ -105,6 +107,12 @@ def unfinished(installed, packages, libraries):
     return any(
         package.unfinished and (package.source == source or name in libraries) for name, package in installed.items()
     )
+
+
+def to_reinstall(requests, installed):
+    """Return the requests that must be done first, and alone, before dpkg does anything else."""
+    names = {name for name, package in installed.items() if package.broken}
+    return [request for request in requests if request.partition("=")[0] in names]
 
 
 def plan(installed, packages, libraries, version="", latest=False):
@@ -127,7 +135,7 @@ def plan(installed, packages, libraries, version="", latest=False):
     else:
         # What is missing comes in the version of what runs: nothing is upgraded here.
         same = "=" + max(served, key=functools.cmp_to_key(compare)) if served else ""
-        requests = [name + same for name in packages if name not in have]
+        requests = [name + same for name in names if name not in have]
     requests += [name for name in libraries if name not in installed or not installed[name].installed]
     return Plan(requests, problems)
 

@@ -50,13 +50,8 @@ def default_ports(settings):
             ports.append({"port": port, "sources": sources, "purpose": purpose})
     ports += _sentinel_port(settings)
     known = {entry["port"] for entry in ports}
-    for value in _instances.values(settings):
-        port = value.get("port", 6379)
-        # With TLS alone the port for plain text stays closed; an instance that names only its port for TLS has none.
-        if port not in known and (value["name"] == _instances.DEFAULT or port != settings.get("redis_port", 6379)):
-            known.add(port)
-            ports.append({"port": port, "sources": [], "purpose": "reserved"})
-    return ports
+    closed = {_instances.closed_port(value, settings) for value in _instances.values(settings)} - known - {None}
+    return ports + [{"port": port, "sources": [], "purpose": "reserved"} for port in sorted(closed)]
 
 
 def _with(value, servers):

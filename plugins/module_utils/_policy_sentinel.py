@@ -59,8 +59,8 @@ def _group(hosts, quorum):
         )
     if quorum is not None and quorum > len(hosts):
         problems.append(
-            "sentinel_quorum is %d, and redis_sentinel_hosts names %d: it would never be reached. Set %d, or leave it out."
-            % (quorum, len(hosts), len(hosts) // 2 + 1)
+            "sentinel_quorum is %d, and redis_sentinel_hosts names %d: it would never be reached. Set %d, or leave it "
+            "out." % (quorum, len(hosts), len(hosts) // 2 + 1)
         )
     return problems
 
@@ -70,7 +70,8 @@ def _port(settings):
     if port is None or "redis_instances" not in settings:
         return []
     return [
-        "sentinel_port is %d, which is %s of instance %s: set another one, such as 26379." % (port, purpose, value["name"])
+        "sentinel_port is %d, which is %s of instance %s: set another one, such as 26379."
+        % (port, purpose, value["name"])
         for value in _instances.values(settings)
         for _name, used, purpose in _instances.served(value)
         if used == port
@@ -84,7 +85,9 @@ def _bind(bind):
     if "127.0.0.1" not in [address.removeprefix("-") for address in bind] and not {"*", "0.0.0.0"} & set(bind):  # noqa: S104
         problems.append("sentinel_bind lacks 127.0.0.1, where this collection talks to the Sentinel: add it.")
     if not exposed(bind):
-        problems.append("sentinel_bind has loopback only, where the other Sentinels can't connect: add the host's address.")
+        problems.append(
+            "sentinel_bind has loopback only, where the other Sentinels can't connect: add the host's address."
+        )
     return problems
 
 
@@ -98,8 +101,8 @@ def _passwords(settings):
             problems.append("%s is shorter than %d characters: %s." % (name, SHORTEST_PASSWORD, NEW_PASSWORD))
         elif name in _SENT and not WORD.fullmatch(password):
             problems.append(
-                "%s has a blank, a quote or what is no ASCII: Sentinel writes it to its file without quoting it, and would "
-                "not start again: %s." % (name, NEW_PASSWORD)
+                "%s has a blank, a quote or what is no ASCII: Sentinel writes it to its file without quoting it, and "
+                "would not start again: %s." % (name, NEW_PASSWORD)
             )
     return problems
 
@@ -114,7 +117,9 @@ def _users(settings):
         problems += _name(where + ".name", user["name"], taken)
         passwords, hashes = user.get("passwords") or [], user.get("password_hashes") or []
         if not 1 <= len(passwords) + len(hashes) <= 2:
-            problems.append("%s (%s) has %d passwords: set one or two." % (where, user["name"], len(passwords) + len(hashes)))
+            problems.append(
+                "%s (%s) has %d passwords: set one or two." % (where, user["name"], len(passwords) + len(hashes))
+            )
         problems += [
             "%s.passwords[%d] (%s) is shorter than %d characters: %s."
             % (where, which, user["name"], SHORTEST_PASSWORD, NEW_PASSWORD)

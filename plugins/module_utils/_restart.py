@@ -46,10 +46,7 @@ def secure_data(params, ports):
     try:
         client = reach(params, ports)
     except _connection.ConnectionProblem as problem:
-        raise DataAtRisk(
-            "The server can't be asked whether its data would survive a restart: %s Set current_password "
-            "(redis_current_password) to the password that its user default has now." % problem
-        ) from problem
+        raise unaskable(problem, "whether its data would survive a restart") from problem
     try:
         _secure(_Server(client, params.get("renamed_commands") or {}))
     except (_connection.redis.RedisError, OSError) as error:
@@ -78,6 +75,12 @@ def _secure(server):
         # A server that can't save does not end on SIGTERM; leave it as it was.
         server.run("CONFIG", "SET", "save", "")
         raise
+
+
+def unaskable(problem, what):
+    """Return the DataAtRisk for a server that can't be asked something, from a ConnectionProblem."""
+    hint = " Set current_password (redis_current_password) to the password that its user default has now."
+    return DataAtRisk("The server can't be asked %s: %s%s" % (what, problem, hint if problem.kind == "auth" else ""))
 
 
 def reach(params, ports):

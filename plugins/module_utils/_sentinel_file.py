@@ -68,7 +68,8 @@ def replaced(text, wanted, names):
         elif name not in placed:
             placed.add(name)
             lines += values.file_lines(name, wanted[name])
-    return "\n".join([line for name in names if name not in placed for line in values.file_lines(name, wanted[name])] + lines)
+    missing = [line for name in names if name not in placed for line in values.file_lines(name, wanted[name])]
+    return "\n".join(missing + lines)
 
 
 def _directive(line):
@@ -79,8 +80,8 @@ def _directive(line):
 def move_problem(text, wanted):
     """Return why a Sentinel that watches a group can't be given these settings, '' where it can.
 
-    The address that it watches belongs to TLS, or to plain text; with the other setting it would find nobody there, take
-    the master for down, and tell clients the wrong port.
+    The address that it watches belongs to TLS, or to plain text; with the other setting it would find nobody there,
+    take the master for down, and tell clients the wrong port.
     """
     parsed = config.parse(text)
     watched = [words[1] for name, words in parsed if name == "sentinel" and words[:1] == ["monitor"] and len(words) > 4]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 UNITS = "/etc/systemd/system"
-_RESTING = ("inactive", "failed")
+RESTING = ("inactive", "failed")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Unit:
 
     @property
     def active(self):
-        return self.state not in _RESTING
+        return self.state not in RESTING
 
     def line(self):
         """Return the unit for a diff, '' when there is nothing to tell."""
@@ -80,7 +80,6 @@ def find(engine, listing, drop_in_name, folder=UNITS):
             name.removesuffix(".service"), states.get(name, "inactive"), name in enabled, drop_ins.get(name)
         )
         for name in sorted({*states, *enabled, *drop_ins})
-        if not name.endswith("@.service")
     }
 
 

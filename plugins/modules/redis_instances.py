@@ -118,25 +118,31 @@ def stop(module, units, stuck):
         # systemd tells it only once, and a server that could not save then may be able to now.
         systemctl(module, "kill", "--signal=SIGTERM", *(unit + ".service" for unit in stuck))
     deadline = time.monotonic() + module.params["stop_timeout"]
-    for unit in units:
-        while True:
-            shown = _systemd.parse_show(
-                systemctl(module, "show", unit + ".service", "--property", "ActiveState,Result,Job")
+    problems = [problem for problem in (wait(module, unit, deadline) for unit in units) if problem]
+    if problems:
+        module.fail_json(msg="%s Nothing was deleted, and running again goes on." % " ".join(problems))
+
+
+def wait(module, unit, deadline):
+    """Wait until a unit has ended; return what went wrong, or ''."""
+    while True:
+        shown = _systemd.parse_show(
+            systemctl(module, "show", unit + ".service", "--property", "ActiveState,Result,Job")
+        )
+        if shown["ActiveState"] in _units.RESTING and not int(shown.get("Job") or 0):
+            break
+        if time.monotonic() > deadline:
+            return (
+                "%s.service has not ended after %d s. A server that can't save its data does not end: its log says why "
+                "(disk, rights of its folder)." % (unit, module.params["stop_timeout"])
             )
-            if shown["ActiveState"] in ("inactive", "failed") and not int(shown.get("Job") or 0):
-                break
-            if time.monotonic() > deadline:
-                module.fail_json(
-                    msg="%s.service has not ended after %d s. A server that can't save its data does not end: its log "
-                    "says why (disk, rights of its folder). Nothing was deleted. Mend that and run again."
-                    % (unit, module.params["stop_timeout"])
-                )
-            time.sleep(0.1)
-        if shown["ActiveState"] == "failed" or shown["Result"] != "success":
-            module.fail_json(
-                msg="%s.service did not end well (%s), and its last data may not be saved: look at its log. Nothing "
-                "was deleted. When run again, this goes on." % (unit, shown["Result"])
-            )
+        time.sleep(0.1)
+    if shown["ActiveState"] == "failed" or shown["Result"] != "success":
+        return "%s.service did not end well (%s), and its last data may not be saved: look at its log." % (
+            unit,
+            shown["Result"],
+        )
+    return ""
 
 
 def release(module, unit):

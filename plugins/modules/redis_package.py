@@ -26,6 +26,9 @@ attributes:
     details: The repositories are asked when they have to be, but apt's own lists stay as they are.
   diff_mode:
     support: full
+  idempotent:
+    description: A second run with the same options changes nothing, until there is a newer version for O(state=latest).
+    support: full
   platform:
     platforms: debian
 options:
@@ -125,17 +128,18 @@ def run(module, apt):
     ours = params["packages"], params["libraries"]
     unfinished = apt.interrupted() or _packages.unfinished(before, *ours)
     warn_of_faults(module)
+    requests, steps = decide(module, apt, before)
     if unfinished and not check:
         apt.configure()
-        if _packages.unfinished(apt.installed(), *ours):
-            apt.fix_broken()
         installed = apt.installed()
-    steps = bring(module, apt, installed)
+        requests, steps = decide(module, apt, installed)
     if steps and not check:
+        apt.install(requests, _packages.to_reinstall(requests, installed))
         installed = apt.installed()
-        undone = [step for step in steps if installed[step.name].version != step.after]
-        if undone:
-            module.fail_json(msg="apt-get says it is done, but did not do this: %s" % summary(undone))
+    if not check:
+        undone = [step for step in steps if step.name in installed and installed[step.name].version != step.after]
+        if undone or _packages.unfinished(installed, *ours):
+            module.fail_json(msg="apt-get is done without an error, but see dpkg --audit. Undone: %s" % summary(undone))
 
     after = _packages.foresee(before, steps) if check else installed
     names = _packages.family(after, params["packages"])
@@ -169,26 +173,27 @@ def warn_of_faults(module):
         )
 
 
-def bring(module, apt, installed):
-    """Install and upgrade what has to be, or fail before anything is changed; return the steps."""
+def decide(module, apt, installed):
+    """Return (what to ask apt for, the steps that it would take), or fail before anything is changed."""
     params = module.params
+    ours = params["packages"], params["libraries"]
     latest = params["state"] == "latest"
-    plan = _packages.plan(installed, params["packages"], params["libraries"], params["version"], latest)
-    if plan.requests and (latest or apt.lists_age() > FRESH):
-        apt.refresh()
-    problems = list(plan.problems)
-    pinned = [request.partition("=")[0] for request in plan.requests if "=" in request]
-    if pinned:
-        problems += _packages.unknown_versions(plan.requests, apt.known(pinned), params["version"])
-    steps = []
+    plan = _packages.plan(installed, *ours, params["version"], latest)
+    problems, steps = list(plan.problems), []
+    if plan.requests:
+        names = [request.partition("=")[0] for request in plan.requests]
+        known = apt.known(names)
+        unknown = _packages.unknown_versions(plan.requests, known, params["version"])
+        if latest or unknown or set(names) - set(known) or apt.lists_age() > FRESH:
+            apt.refresh()
+            unknown = _packages.unknown_versions(plan.requests, apt.known(names), params["version"])
+        problems += unknown
     if plan.requests and not problems:
         steps = apt.simulate(plan.requests)
         problems = _packages.step_problems(steps, installed, params["hold"])
     if problems:
         module.fail_json(msg="\n".join(["Refused, no package was changed:", *problems]))
-    if steps and not module.check_mode:
-        apt.install(plan.requests)
-    return steps
+    return plan.requests, steps
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ author:
 description:
   - Writes the file that a Sentinel starts with, when there is none. From then on the file is the Sentinel's own, which
     keeps its id, its epochs, whom it knows, its logins and its users there.
-  - When a line of O(settings) differs later, the unit is stopped, only that line is replaced, and the unit is left
-    stopped for M(celebrum.redis_hardening.redis_service) to start it. A Sentinel that is stopped would otherwise write
-    its own file over it.
+  - When a line of O(settings) differs later, a unit that runs is stopped, only that line is replaced, and the unit is
+    started again. A Sentinel that runs would write its own file over it. Use it with C(throttle=1), so that the other
+    Sentinels can act meanwhile.
   - Says in RV(restart_required) whether the running Sentinel is older than O(loaded_files).
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -159,35 +159,44 @@ class File:
                 os.close(handle)
         return True
 
+    def show(self):
+        words = ["show", self.unit, "--property", ",".join(_systemd.PROPERTIES)]
+        return _systemd.parse_show(self.systemctl(*words))
+
     def is_older(self):
         """Return whether the running process started before the last change of what it has loaded."""
         times = [os.stat(path).st_mtime for path in self.params["loaded_files"] if os.path.exists(path)]
-        properties = _systemd.parse_show(
-            self.systemctl("show", self.unit, "--property", ",".join(_systemd.PROPERTIES)) if times else ""
-        )
+        properties = self.show() if times else {}
         return properties.get("ActiveState") == "active" and max(times) > _systemd.started_at(properties) > 0
+
+    def replace(self, names):
+        """Replace these lines while the Sentinel does not run."""
+        if self.module.check_mode:
+            return
+        runs = self.show()["ActiveState"] in ("active", "activating")
+        self.systemctl("stop", self.unit)
+        # It may have written its file once more.
+        self.write(_sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
+        if runs:
+            self.systemctl("start", self.unit)
 
     def bring(self):
         """Write what is needed; return the result."""
-        changed = self.settle_folder()
         text, names, diff = guarded.read(self.path), [], {}
-        if text is None:
-            self.write(_sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
-            diff = dict(before="", after=_sentinel_file.shown(self.wanted))
-        else:
+        if text is not None:
             names = _sentinel_file.drift(text, self.wanted)
             problem = _sentinel_file.move_problem(text, self.wanted) if names else ""
             if problem:
                 raise Refused("nothing was changed: " + problem)
+        changed = self.settle_folder()
+        if text is None:
+            self.write(_sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
+            diff = dict(before="", after=_sentinel_file.shown(self.wanted))
+        else:
             changed |= guarded.settle(self.module, self.path, {})
         if names:
-            diff = dict(
-                before=_sentinel_file.shown_now(text, names), after=_sentinel_file.shown(self.wanted, names)
-            )
-            if not self.module.check_mode:
-                self.systemctl("stop", self.unit)
-                # It may have written its file once more.
-                self.write(_sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
+            diff = dict(before=_sentinel_file.shown_now(text, names), after=_sentinel_file.shown(self.wanted, names))
+            self.replace(names)
         result = dict(created=text is None, changes=names, restart_required=self.is_older())
         result["changed"] = changed or bool(diff) or result["restart_required"]
         if diff and self.module._diff:

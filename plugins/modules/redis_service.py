@@ -78,14 +78,14 @@ options:
   role:
     description:
       - Which servers of a group this call restarts, with O(restart=rolling). What a server is at that moment counts.
-      - V(any) restarts none, and returns what is to do as RV(pending).
+      - V(any) restarts none, and returns what is to do as RV(pending). Then run V(replica) on all hosts, and then
+        V(master), with C(throttle=1).
       - V(replica) restarts replicas, and waits until they are in step again.
       - V(master) restarts both. A master of a cluster hands over to its best replica by C(CLUSTER FAILOVER). One that
         Sentinels watch is failed over by them, while writes are paused until it follows the new master, so that no
         acknowledged write is lost. Without Sentinels the clients know its address, and it is restarted in place.
-      - Run V(replica) on all hosts, and then V(master), with C(throttle=1).
-      - Both wait for up to O(handover_timeout), and then refuse, while a member is down, a replica is not in step, a
-        failover is under way, or the Sentinels disagree.
+      - While a member is down, a replica is not in step, a failover is under way, or the Sentinels disagree, it waits
+        for up to O(handover_timeout), and then refuses.
     type: str
     choices: [any, replica, master]
     default: any
@@ -93,8 +93,22 @@ options:
     description:
       - The server's configuration file. A replica's is made to name its master, and that of a master which hands over
         the new one, because the server's own C(CONFIG REWRITE) would put back the settings that wait for the restart.
-      - By default it is the one that the unit's command line names.
+        By default it is the one that the unit's command line names.
     type: path
+  nodes:
+    description: Servers of a replicated group. Without them and without Sentinels, nobody knows of one that is down.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: Address or name.
+        type: str
+        required: true
+      port:
+        description: Its port for clients.
+        type: int
+        default: 6379
   sentinels:
     description: Sentinels that watch the group. All must agree with what the servers say.
     type: list
@@ -120,8 +134,7 @@ options:
     description: Its password.
     type: str
   handover_timeout:
-    description:
-      - Seconds to wait for what passes by itself before a restart, and for a replica to take over.
+    description: Seconds to wait for what passes by itself before a restart.
     type: int
     default: 60
 """
@@ -209,7 +222,7 @@ def restart_rolling(module, service, reasons):
     """Restart the server if it is its turn; return what is added to the result."""
     module.params["config_file"] = module.params["config_file"] or service.config_file()
     try:
-        done = Rolling(module.params, service).run(module.params["role"], module.check_mode)
+        done = Rolling(module.params, service, module.check_mode).run(module.params["role"])
     except NotDone as problem:
         module.fail_json(msg=str(problem), reasons=reasons, **shown(problem.facts))
     return shown(vars(done))
@@ -221,7 +234,8 @@ def shown(facts):
 
 
 def main():
-    sentinel = dict(host=dict(type="str", required=True), port=dict(type="int", default=26379))
+    place = dict(host=dict(type="str", required=True))
+    nodes, sentinels = (dict(place, port=dict(type="int", default=port)) for port in (6379, 26379))
     module = AnsibleModule(
         argument_spec=dict(
             _connection.redis_argument_spec(),
@@ -236,7 +250,8 @@ def main():
             restart=dict(type="str", choices=["now", "rolling"], default="now"),
             role=dict(type="str", choices=["any", "replica", "master"], default="any"),
             config_file=dict(type="path"),
-            sentinels=dict(type="list", elements="dict", default=[], options=sentinel),
+            nodes=dict(type="list", elements="dict", default=[], options=nodes),
+            sentinels=dict(type="list", elements="dict", default=[], options=sentinels),
             sentinel_master_name=dict(type="str", default="mymaster"),
             sentinel_user=dict(type="str"),
             sentinel_password=dict(type="str", no_log=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
 
@@ -38,10 +40,11 @@ def test_empty_server_is_left_alone(server):
     assert server.client().execute_command("CONFIG", "GET", "save") == [b"save", b""]
 
 
-def test_renamed_config(server):
-    server.start("rename-command CONFIG cfg_else")
+def test_renamed_commands(server):
+    renamed = {"CONFIG": "cfg_else", "INFO": "info_else", "DBSIZE": "size_else", "BGSAVE": "save_else"}
+    server.start("\n".join(f"rename-command {old} {new}" for old, new in renamed.items()))
     put_key(server.client(db=3))
-    secure_data(params(server, renamed_commands={"CONFIG": "cfg_else"}), [])
+    secure_data(params(server, renamed_commands=renamed), [])
     assert server.client().execute_command("cfg_else", "GET", "save")[1] != b""
 
 
@@ -84,3 +87,20 @@ def test_save_that_fails_is_refused(server):
     with pytest.raises(DataAtRisk, match="can't save"):
         secure_data(params(server), [])
     assert server.client().execute_command("CONFIG", "GET", "save") == [b"save", b""]
+
+
+def test_last_save_that_failed_is_tried_again(server):
+    # The file can't take the place of a folder.
+    file = server.folder / "dump.rdb"
+    server.start("save 3600 1\nstop-writes-on-bgsave-error no")
+    file.mkdir()
+    put_key(server.client(db=3))
+    client = server.client()
+    client.execute_command("BGSAVE")
+    while b"rdb_last_bgsave_status:err" not in client.execute_command("INFO", "persistence"):
+        time.sleep(0.02)
+    with pytest.raises(DataAtRisk, match="can't save"):
+        secure_data(params(server), [])
+    file.rmdir()
+    secure_data(params(server), [])
+    assert file.is_file()

@@ -85,6 +85,23 @@ def test_what_it_listens_on(own, served):
     assert _instances.served(value) == served
 
 
+@pytest.mark.parametrize(
+    ("own", "closed", "plaintext"),
+    [
+        ({}, None, 6379),
+        ({"tls": "optional"}, None, 6379),
+        ({"tls": "required"}, 6379, 6379),
+        # 6379 may be another server's: nothing is to be looked for there.
+        ({"name": "7000", "tls": "required", "tls_port": 7000}, None, None),
+        ({"name": "7000", "tls": "required", "tls_port": 7000, "port": 7001}, 7001, 7001),
+    ],
+)
+def test_where_plain_text_was(own, closed, plaintext):
+    (value,) = of({"name": "default", **own})
+    assert _instances.closed_port(value, HOST) == closed
+    assert _instances.plaintext_port(value, HOST) == plaintext
+
+
 def peers(topology, **more):
     found = {}
     for number in (1, 2, 3):

@@ -24,15 +24,17 @@ def host(version=OLD, held=False, **others):
 
 def test_dpkg_tells_versions_holds_and_what_was_interrupted():
     found = _packages.parse_installed(
-        "redis-server\t5:7.0.15-1~deb12u10\thold\tinstalled\tredis\n"
-        "redis-tools\t5:7.0.15-1~deb12u10\tinstall\thalf-configured\tredis\n"
-        "redis-sentinel\t5:7.0.15-1~deb12u7\tdeinstall\tconfig-files\tredis\n"
-        "ufw\t\tpurge\tnot-installed\tufw\n"
+        "redis-server\t5:7.0.15-1~deb12u10\thold\tok\tinstalled\tredis\n"
+        "redis-tools\t5:7.0.15-1~deb12u10\tinstall\treinstreq\thalf-configured\tredis\n"
+        "redis-sentinel\t5:7.0.15-1~deb12u7\tdeinstall\tok\tconfig-files\tredis\n"
+        "ufw\t\tpurge\tok\tnot-installed\tufw\n"
     )
     assert found["redis-server"] == Package(NEW, True, "installed", "redis")
     assert [name for name, package in found.items() if package.held] == ["redis-server"]
     assert [name for name, package in found.items() if package.installed] == ["redis-server"]
     assert [name for name, package in found.items() if package.unfinished] == ["redis-tools"]
+    assert [name for name, package in found.items() if package.broken] == ["redis-tools"]
+    assert _packages.to_reinstall([f"redis-server={OLD}", f"redis-tools={NEW}"], found) == [f"redis-tools={NEW}"]
     assert [name for name, package in found.items() if package.present] == ["redis-server", "redis-tools"]
 
 
@@ -89,14 +91,20 @@ def test_what_dpkg_was_interrupted_at_counts_as_missing():
     broken = host(redis_tools=Package(NEW, False, "half-installed", "redis"))
     assert _packages.plan(broken, WANTED, LIBRARIES).requests == [f"redis-tools={OLD}"]
     assert _packages.unfinished(broken, WANTED, LIBRARIES)
+    other = host(redis_sentinel=Package(NEW, False, "unpacked", "redis"))
+    assert _packages.plan(other, WANTED, LIBRARIES).requests == [f"redis-sentinel={OLD}"]
+
+
+def test_what_was_removed_counts_as_missing():
+    gone = {name: package._replace(state="config-files") for name, package in host().items()}
+    assert _packages.plan(gone, WANTED, LIBRARIES).requests == [*WANTED, *LIBRARIES]
+    assert not _packages.unfinished(gone, WANTED, LIBRARIES)
 
 
 def test_what_else_is_broken_on_the_host_is_left_alone():
     assert not _packages.unfinished(host(shop=Package("1", False, "half-configured", "shop")), WANTED, LIBRARIES)
     assert _packages.unfinished(host(redis=Package("1", False, "unpacked", "redis")), WANTED, LIBRARIES)
-    library = host(python3_redis=Package("1", False, "unpacked", "python-redis"))
-    library["python3-redis"] = Package("1", False, "unpacked", "python-redis")
-    assert _packages.unfinished(library, WANTED, LIBRARIES)
+    assert _packages.unfinished({"python3-redis": Package("1", False, "unpacked", "x")}, WANTED, LIBRARIES)
 
 
 def test_latest_asks_for_all_of_the_source_and_no_library_that_is_there():

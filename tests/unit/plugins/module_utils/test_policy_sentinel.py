@@ -60,7 +60,11 @@ def test_the_members_count_where_the_role_is_used_alone():
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("sentinel_quorum", 4, "sentinel_quorum is 4, and redis_sentinel_hosts names 3: it would never be reached. Set 2"),
+        (
+            "sentinel_quorum",
+            4,
+            "sentinel_quorum is 4, and redis_sentinel_hosts names 3: it would never be reached. Set 2",
+        ),
         ("sentinel_quorum", 0, "sentinel_quorum is 0: set 1 to"),
         ("redis_sentinel_hosts", ["db1", "db2"], "redis_sentinel_hosts names 2: name 3 or more, or the loss of one"),
         ("redis_sentinel_hosts", ["db1", "db2", "db2", "db3"], "redis_sentinel_hosts names db2 twice."),
@@ -83,7 +87,11 @@ def test_the_members_count_where_the_role_is_used_alone():
         ("sentinel_clients", client(passwords=[]), "sentinel_clients[0] (app) has 0 passwords: set one or two."),
         ("sentinel_clients", client(passwords=[SECRET] * 3), "sentinel_clients[0] (app) has 3 passwords"),
         ("sentinel_clients", client(passwords=["short"]), "sentinel_clients[0].passwords[0] (app) is shorter than"),
-        ("sentinel_clients", client(password_hashes=["x"]), "sentinel_clients[0].password_hashes[0] (app) is no SHA-256"),
+        (
+            "sentinel_clients",
+            client(password_hashes=["x"]),
+            "sentinel_clients[0].password_hashes[0] (app) is no SHA-256",
+        ),
         ("sentinel_renamed_commands", {"CONFIG": ""}, "sentinel_renamed_commands disables CONFIG, which the Sentinels"),
         ("sentinel_renamed_commands", {"slaveof": ""}, "sentinel_renamed_commands disables SLAVEOF"),
     ],

@@ -81,6 +81,7 @@ def test_whatever_the_file_is_it_ends_as_wanted_and_keeps_the_rest(lines, name):
     wanted, text = subject.wanted_lines(SETTINGS), "\n".join(lines)
     after = subject.replaced(text, wanted, [name])
     assert name not in subject.drift(after, wanted)
+    assert [subject._directive(line) for line in after.split("\n")].count(name) == 1
     assert [line for line in after.split("\n") if subject._directive(line) != name] == [
         line for line in lines if subject._directive(line) != name
     ] or not lines
