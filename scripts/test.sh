@@ -42,11 +42,12 @@ part() {
   say "$name: $((SECONDS - since)) s"
 }
 
+# pytest_part NAME WORKERS
 pytest_part() {
   local name=$1 since=$SECONDS report="$LAB/junit-$1.xml"
   rm -f "$report"
   say "Tests: $name"
-  python3 -m pytest --quiet --numprocesses 2 --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
+  python3 -m pytest --quiet --numprocesses "$2" --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
   count "$report"
   say "$name: $((SECONDS - since)) s"
 }
@@ -90,12 +91,13 @@ run_tests() {
     case $name in
       lint) part lint lint ;;
       sanity) say "ansible-test sanity (output in .lab/sanity.log)"; part sanity sanity ;;
-      unit) pytest_part unit ;;
+      unit) pytest_part unit 2 ;;
       integration)
         ensure_engine
         ensure_servers
         apt_install openssl iproute2 iptables nftables
-        pytest_part integration ;;
+        # Servers and packets are waited for, so more than there are cores.
+        pytest_part integration 3 ;;
       molecule) molecule_parts "${SCENARIOS[@]}" ;;
       *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;
     esac

@@ -42,11 +42,17 @@ def interrupt(inventory, options, pattern, seconds):
     run.communicate()
     if killed:
         # A module lives on without its connection, which a droplet that loses power would not allow.
-        subprocess.run(
-            ["ansible", "-i", inventory, "redis_servers", "-m", "ansible.builtin.raw", "-a", "pkill -9 python3 || true"],
-            check=True,
-            capture_output=True,
-        )
+        command = [
+            "ansible",
+            "-i",
+            inventory,
+            "redis_servers",
+            "-m",
+            "ansible.builtin.raw",
+            "-a",
+            "pkill -9 python3; true",
+        ]
+        subprocess.run(command, check=True, capture_output=True)
     print(f"{'killed' if killed else 'was done before:'} {pattern!r} + {seconds} s")
     return killed
 

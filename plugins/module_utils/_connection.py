@@ -147,10 +147,19 @@ def open_client(params, anonymous=False):
     try:
         client = redis.Redis(**arguments)
         client.response_callbacks.clear()
-        client.execute_command("PING")
+        _ping(client)
     except (redis.RedisError, OSError, ValueError) as error:
         raise explain(error, params) from error
     return client
+
+
+def _ping(client):
+    try:
+        client.execute_command("PING")
+    except redis.ResponseError as error:
+        # The login has been taken; the server can't save, or is a replica without its master.
+        if not str(error).startswith(("MISCONF", "MASTERDOWN")):
+            raise
 
 
 def connect(module, anonymous_fallback=False):

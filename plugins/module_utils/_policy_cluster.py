@@ -48,7 +48,7 @@ def _number(staying, replicas):
     if len(staying) // (replicas + 1) >= FEWEST_MASTERS:
         return []
     return [
-        "cluster_nodes has %d nodes that stay, and cluster_replicas is %d: a cluster has %d masters or more, so name at "
-        "least %d nodes (instances with topology cluster on the hosts in redis_group_hosts), or lower cluster_replicas."
-        % (len(staying), replicas, FEWEST_MASTERS, FEWEST_MASTERS * (replicas + 1))
+        "cluster_nodes has %d nodes that stay, and cluster_replicas is %d: a cluster has %d masters or more, so name "
+        "at least %d nodes (instances with topology cluster on the hosts in redis_group_hosts), or lower "
+        "cluster_replicas." % (len(staying), replicas, FEWEST_MASTERS, FEWEST_MASTERS * (replicas + 1))
     ]

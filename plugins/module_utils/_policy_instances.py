@@ -15,6 +15,8 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresse
 
 # It becomes part of the names of units, files and folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+# Folders that others have in that of the data.
+_TAKEN = ("appendonlydir", "conf", "sentinel")
 _RANGES = {
     "redis_min_replicas_to_write": (0, 100, "it is a number of servers"),
     "redis_min_replicas_max_lag": (1, 86400, "a replica answers every second"),
@@ -97,6 +99,8 @@ def _names(entries, purged):
                 "redis_instances[%d].name is %r: use up to 32 letters, digits, - and _; it begins with one of the "
                 "first two." % (at, name)
             )
+        if name in _TAKEN:
+            problems.append("redis_instances[%d].name is %s, which is a folder of its own: set another." % (at, name))
         if name in seen:
             problems.append("redis_instances[%d].name is %s, which another one has: set another name." % (at, name))
         seen.add(name)

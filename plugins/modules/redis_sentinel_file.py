@@ -144,8 +144,6 @@ class File:
             status = os.lstat(self.parent)
         except FileNotFoundError:
             status = None
-        if status is not None and not stat.S_ISDIR(status.st_mode):
-            raise Refused("path: %s is no folder. Find out what it is, and remove it." % self.parent)
         if status and (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (user, group, 0o700):
             return False
         if not self.module.check_mode:

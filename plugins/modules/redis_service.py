@@ -221,16 +221,15 @@ def restart_now(module, service):
 def restart_rolling(module, service, reasons):
     """Restart the server if it is its turn; return what is added to the result."""
     module.params["config_file"] = module.params["config_file"] or service.config_file()
+    failed = None
     try:
-        done = Rolling(module.params, service, module.check_mode).run(module.params["role"])
+        facts = vars(Rolling(module.params, service, module.check_mode).run(module.params["role"]))
     except NotDone as problem:
-        module.fail_json(msg=str(problem), reasons=reasons, **shown(problem.facts))
-    return shown(vars(done))
-
-
-def shown(facts):
-    """Return the facts without those that say nothing."""
-    return {name: value for name, value in facts.items() if value not in ("", None)}
+        failed, facts = str(problem), problem.facts
+    facts = {name: value for name, value in facts.items() if value not in ("", None)}
+    if failed:
+        module.fail_json(msg=failed, reasons=reasons, **facts)
+    return facts
 
 
 def main():

@@ -87,6 +87,12 @@ def test_whoever_answers_is_judged_as_ever():
     assert assemble_early([*cluster(), missing("n", loading)])[1] == [loading]
 
 
+def test_only_who_leaves_is_there():
+    leaver = dataclasses.replace(cluster()[0], stays=False)
+    state, problems = assemble_early([leaver, missing("x"), missing("y"), missing("z")])
+    assert not problems and [node.name for node in state.nodes.values()] == ["x", "y", "z"]
+
+
 def node(host, port, **more):
     return dict(dict(host=host, port=port, address=None, zone=None, state="present"), **more)
 

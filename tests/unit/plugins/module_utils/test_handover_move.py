@@ -1,0 +1,220 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""In which order a master is handed over, and what happens to the pause when something goes wrong. No server."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_move
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused, Said, Watch
+
+OLD, NEW = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
+
+
+class Peer:
+    """A server that says what it is told to say, and remembers what it was asked to do."""
+
+    def __init__(self, lab, address, said):
+        self.lab, self.address, self.now, self.name = lab, address, said, "%s:%d" % address
+
+    def said(self):
+        if isinstance(self.now, Exception):
+            raise self.now
+        return self.now
+
+    def run(self, *words):
+        self.lab.log.append(words[:2])
+        if words[0] == "REPLICAOF":
+            self.now = Said("a", master=words[1:])
+
+
+class Lab:
+    """A master, a replica and a Sentinel; a clock that goes on with each sleep."""
+
+    def __init__(self, monkeypatch):
+        self.log, self.time, self.promotes, self.reason, self.refusal = [], 100.0, True, "", None
+        self.own = Peer(self, OLD, Said("a", offset=7))
+        self.heir = Peer(self, NEW, Said("b", master=OLD, offset=7))
+        self.peers = {OLD: self.own, NEW: self.heir}
+        self.params = {"handover_timeout": 60, "sentinels": [{"host": "s", "port": 1}]}
+        row = {"ip": OLD[0], "port": str(OLD[1]), "down-after-milliseconds": "5000"}
+        watch = Watch("s1", row)
+        self.place = types.SimpleNamespace(
+            part="master", said=self.own.now, shard=None, heirs=[self.heir], watches=[watch], file="port 1\n"
+        )
+        sentinel = types.SimpleNamespace(where="s1", close=lambda: None)
+        monkeypatch.setattr(_handover_move, "Sentinel", lambda _login: sentinel)
+        monkeypatch.setattr(
+            _handover_move, "time", types.SimpleNamespace(monotonic=lambda: self.time, sleep=self.sleep)
+        )
+        for name in ("sentinel_login", "lag", "fail_over", "failover_state", "write_following"):
+            monkeypatch.setattr(_handover_ask, name, getattr(self, name))
+
+    def sleep(self, seconds):
+        self.time += seconds
+
+    def peer(self, host, port):
+        return self.peers[host, port]
+
+    def settle(self):
+        self.log.append(("settle",))
+        return self.place
+
+    def sentinel_login(self, *_arguments):
+        return {}
+
+    def lag(self, _master, _replica, _seconds):
+        self.log.append(("lag",))
+        return self.reason
+
+    def fail_over(self, _sentinel):
+        self.log.append(("order",))
+        if self.refusal:
+            refusal, self.refusal = self.refusal, None
+            raise refusal
+        if self.promotes:
+            self.heir.now = Said("b")
+
+    def failover_state(self, _sentinel):
+        self.log.append(("ask",))
+        return (OLD if self.heir.now.master else NEW), True
+
+    def write_following(self, _params, before, host, port):
+        self.log.append(("write", before, host, port))
+
+    def hand_over(self):
+        return _handover_move.hand_over(self, self.place)
+
+    @property
+    def unpaused(self):
+        return ("CLIENT", "UNPAUSE") in self.log
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    return Lab(monkeypatch)
+
+
+def test_the_order_of_things(lab):
+    assert lab.hand_over() == ("10.0.0.2:6379", 0.0)
+    assert lab.log == [
+        *(("CLIENT", "PAUSE"), ("lag",), ("CLIENT", "PAUSE"), ("order",), ("ask",)),
+        *(("REPLICAOF", NEW[0]), ("write", "port 1\n", *NEW), ("CLIENT", "UNPAUSE")),
+    ]
+
+
+def test_nobody_promoted(lab):
+    lab.promotes = False
+    with pytest.raises(Refused, match="promoted nobody within 15 s"):
+        lab.hand_over()
+    assert lab.unpaused and ("REPLICAOF", NEW[0]) not in lab.log
+
+
+def test_given_up_by_the_sentinel(lab, monkeypatch):
+    lab.promotes = False
+    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (OLD, False))
+    with pytest.raises(Refused, match="promoted nobody within 2 s"):
+        lab.hand_over()
+    assert lab.unpaused
+
+
+def test_promoted_and_the_sentinel_does_not_say_so(lab, monkeypatch):
+    """Writes to the old master would be lost: they are not let in again."""
+    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (OLD, True))
+    with pytest.raises(Refused, match="a replica was promoted, but"):
+        lab.hand_over()
+    assert not lab.unpaused and ("REPLICAOF", NEW[0]) not in lab.log
+
+
+def test_the_same_server_by_another_address_is_no_heir(lab, monkeypatch):
+    lab.promotes = False
+    lab.peers[NEW] = Peer(lab, NEW, lab.own.now)
+    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (NEW, True))
+    with pytest.raises(Refused, match="promoted nobody"):
+        lab.hand_over()
+    assert ("REPLICAOF", NEW[0]) not in lab.log
+
+
+def test_the_sentinel_is_believed_when_the_heir_says_so_too(lab, monkeypatch):
+    def early(_sentinel):
+        lab.log.append(("ask",))
+        if lab.log.count(("ask",)) == 3:
+            lab.heir.now = Said("b")
+        return NEW, True
+
+    lab.promotes = False
+    monkeypatch.setattr(_handover_ask, "failover_state", early)
+    lab.hand_over()
+    assert lab.log[4:8] == [("ask",)] * 3 + [("REPLICAOF", NEW[0])]
+
+
+def test_the_sentinel_is_gone_in_the_middle(lab, monkeypatch):
+    def gone(_sentinel):
+        raise ConnectionProblem("unreachable", "gone")
+
+    lab.promotes = False
+    monkeypatch.setattr(_handover_ask, "failover_state", gone)
+    with pytest.raises(Refused, match="promoted nobody"):
+        lab.hand_over()
+    assert lab.unpaused
+
+
+def test_a_promotion_that_took_longer_than_the_pause(lab, monkeypatch):
+    def slow(_sentinel):
+        lab.time += 1000
+        return NEW, True
+
+    monkeypatch.setattr(_handover_ask, "failover_state", slow)
+    with pytest.raises(Refused, match="took writes again"):
+        lab.hand_over()
+    assert ("REPLICAOF", NEW[0]) not in lab.log and not lab.unpaused
+
+
+def test_a_replica_that_does_not_catch_up(lab):
+    lab.reason = "it is 9 bytes behind"
+    lab.params["handover_timeout"] = 0
+    with pytest.raises(Refused, match="9 bytes behind"):
+        lab.hand_over()
+    assert lab.unpaused and ("order",) not in lab.log
+
+
+def test_refused_for_a_moment_and_tried_again(lab):
+    lab.refusal = Refused("NOGOODSLAVE", passing=True)
+    assert lab.hand_over()[0] == "10.0.0.2:6379"
+    # Clients could write in between, and it was looked at anew.
+    first = lab.log.index(("CLIENT", "UNPAUSE"))
+    assert lab.log.index(("settle",)) == first + 1 and lab.log.count(("order",)) == 2
+
+
+def test_refused_for_good(lab):
+    lab.refusal = Refused("no such master")
+    with pytest.raises(Refused, match="no such master"):
+        lab.hand_over()
+    assert lab.unpaused and lab.log.count(("order",)) == 1
+
+
+def test_another_took_over_meanwhile(lab):
+    lab.refusal = Refused("INPROG", passing=True)
+    lab.settle = lambda: types.SimpleNamespace(part="replica", said=Said("a", master=("10.0.0.3", 6379)))
+    assert lab.hand_over() == ("10.0.0.3:6379", None)
+
+
+def test_in_a_cluster_a_lost_election_is_held_again(lab, monkeypatch):
+    lab.place.shard = object()
+    tries = []
+
+    def run(*words):
+        tries.append(words)
+        if len(tries) == 1:
+            raise ConnectionProblem("protocol", "Master is down or failed")
+        if len(tries) == 3:
+            lab.own.now = Said("a", master=NEW)
+
+    monkeypatch.setattr(lab.heir, "run", run)
+    assert lab.hand_over()[0] == "10.0.0.2:6379"
+    assert tries == [("CLUSTER", "FAILOVER")] * 3
