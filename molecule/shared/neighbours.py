@@ -33,6 +33,5 @@ def ping(host, *targets):
 def cli(host, address, user, password, *command, port=6379):
     """Run one command by redis-cli as this user; return its output."""
     words = " ".join(f"'{word}'" for word in command)
-    return host.check_output(
-        f"REDISCLI_AUTH='{password}' timeout 5 redis-cli --no-auth-warning --user {user} -h {address} -p {port} {words} 2>&1"
-    )
+    login = f"--no-auth-warning --user {user} -h {address} -p {port}"
+    return host.check_output(f"REDISCLI_AUTH='{password}' timeout 5 redis-cli {login} {words} 2>&1")

@@ -46,7 +46,7 @@ options:
         default: present
   leaving:
     description:
-      - Nodes that leave as if they stood in O(nodes) with O(nodes[].state=absent), each as C(HOST:PORT) or C(ZONE:PORT).
+      - Nodes that leave as if O(nodes) had them with O(nodes[].state=absent), each as C(HOST:PORT) or C(ZONE:PORT).
       - One that O(nodes) does not name any more is taken for a server at that address.
     type: list
     elements: str

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _DOWN = {"s_down", "o_down", "disconnected"}
 
@@ -118,8 +118,9 @@ def check_attached(master, said):
 
 @dataclass(frozen=True)
 class Watch:
-    """What one Sentinel says. master: its row of SENTINEL MASTER, or None when it does not watch the group. replicas:
-    rows of SENTINEL REPLICAS. problem: why it could not be asked. absent: nothing listens there.
+    """What one Sentinel says. place: its host and port. master: its row of SENTINEL MASTER, or None when it watches no
+    such group. replicas: rows of SENTINEL REPLICAS. problem: why it could not be asked. absent: nothing listens there.
+    elsewhere: {run_id: name} of other groups that it watches.
     """
 
     where: str
@@ -127,30 +128,37 @@ class Watch:
     replicas: tuple = ()
     problem: str = ""
     absent: bool = False
+    elsewhere: dict = field(default_factory=dict)
+    place: dict = field(default_factory=dict)
 
     @property
     def address(self):
         return (self.master["ip"], int(self.master["port"]))
 
 
-def nobody_watches(watches):
-    """Tell whether no Sentinel watches the group (yet), so that none can fail it over."""
-    return all(watch.absent or (not watch.problem and watch.master is None) for watch in watches)
+def watching(watches, run_ids):
+    """Return those that watch the group. Raise Refused when another might.
+
+    run_ids: of the servers of the group. A Sentinel at whose port nothing listens, or that does not know the group, has
+    not been set up yet, or is down: it learns from the others who the master is.
+    """
+    for watch in watches:
+        if watch.problem and not watch.absent:
+            raise Refused("a Sentinel can't be asked: %s" % watch.problem, passing=True)
+        name = next((watch.elsewhere[run_id] for run_id in run_ids if run_id in watch.elsewhere), None)
+        if name and watch.master is None:
+            raise Refused("the Sentinel at %s calls this group %s: set sentinel_master_name." % (watch.where, name))
+    return [watch for watch in watches if watch.master is not None]
 
 
 def check_watches(watches, master, own_run_id, attached, found=""):
     """Raise Refused unless all Sentinels hold this server for the master, and see the group whole.
 
-    master: (name, run_id). own_run_id: of the server to restart; that the Sentinels see it as down does not matter.
-    attached: {(address, port), ...} of the replicas that the master has.
-    found: run_id of the server at the address that the first Sentinel names, where that could be asked. What the
-    Sentinels themselves say of it is up to 10 s old.
+    watches: from watching(). master: (name, run_id). own_run_id: of the server to restart; that the Sentinels see it as
+    down does not matter. attached: {(address, port), ...} of the replicas that the master has. found: run_id of the
+    server at the address that the first Sentinel names, where that could be asked. What the Sentinels themselves say of
+    it is up to 10 s old.
     """
-    for watch in watches:
-        if watch.problem:
-            raise Refused("a Sentinel can't be asked: %s" % watch.problem, passing=True)
-        if watch.master is None:
-            raise Refused("the Sentinel at %s watches no such group: check sentinel_master_name." % watch.where)
     addresses = {watch.where: watch.address for watch in watches}
     if len(set(addresses.values())) > 1:
         told = ", ".join("%s says %s:%d" % (where, *address) for where, address in addresses.items())

@@ -118,20 +118,24 @@ def ask_sentinels(params):
 
 def _watch(params, place):
     login = sentinel_login(params, place)
-    where = _connection.endpoint(login)
+    where, name = _connection.endpoint(login), login["master_name"]
     try:
         sentinel = Sentinel(login)
         try:
-            master, replicas = sentinel.ask([["MASTER", login["master_name"]], ["REPLICAS", login["master_name"]]])
+            master, replicas, groups = sentinel.ask([["MASTER", name], ["REPLICAS", name], ["MASTERS"]])
         finally:
             sentinel.close()
     except _connection.ConnectionProblem as problem:
-        return Watch(where, problem=str(problem), absent=problem.kind == "unreachable" and "refused" in str(problem))
+        absent = problem.kind == "unreachable" and "refused" in str(problem)
+        return Watch(where, problem=str(problem), absent=absent, place=place)
+    if isinstance(groups, Exception):
+        return Watch(where, problem="%s said: %s" % (where, groups), place=place)
+    elsewhere = {row["runid"]: row["name"] for row in map(fields, groups) if row["name"] != name}
     if isinstance(master, Exception):
-        unknown = "No such master" in str(master)
-        return Watch(where, problem="" if unknown else "%s said: %s" % (where, master))
+        return Watch(where, elsewhere=elsewhere, place=place)
     rows = () if isinstance(replicas, Exception) else tuple(map(fields, replicas))
-    return Watch(where, fields(master), tuple(dict(row, ip=resolve(row["ip"])) for row in rows))
+    rows = tuple(dict(row, ip=resolve(row["ip"])) for row in rows)
+    return Watch(where, fields(master), rows, elsewhere=elsewhere, place=place)
 
 
 def sentinel_login(params, place):
@@ -149,6 +153,14 @@ def fail_over(sentinel):
         # INPROG, and NOGOODSLAVE: it may not have heard from a replica yet that was restarted a moment ago.
         passing = str(reply).startswith(("INPROG", "NOGOODSLAVE"))
         raise Refused("the Sentinel at %s will not fail over: %s." % (sentinel.where, reply), passing=passing)
+
+
+def is_tilted(sentinel):
+    """Tell whether a Sentinel does nothing for 30 s, because its host stood still or its clock jumped."""
+    try:
+        return "sentinel_tilt:1" in text(sentinel.client.execute_command("INFO", "sentinel"))
+    except (_connection.redis.RedisError, OSError):
+        return False
 
 
 def failover_state(sentinel):

@@ -40,7 +40,7 @@ class Group:
     """A server and those that it has to do with. check: ask only."""
 
     def __init__(self, params, ports, check=False):
-        self.params, self.check, self.peers = params, check, {}
+        self.params, self.check, self.peers, self.handed_over = params, check, {}, False
         self.own = _handover_ask.Peer(params, ports=ports)
 
     def close(self):
@@ -112,25 +112,22 @@ class Group:
         return self.peers[key]
 
     def _look_in_group(self, said):
-        watches = _handover_ask.ask_sentinels(self.params)
-        if _handover.nobody_watches(watches):
-            watches = []
         if said.master is not None:
             master = self.peer(*said.master)
             above = master.said()
             if above.run_id == said.run_id:
                 raise Refused("its master can't be asked: the login reaches itself at %s." % master.name)
             _handover.check_attached(master.name, above)
-            self._watched(watches, master.name, above, said)
+            watches = self._watched(master.name, above, said)
             if watches and not self.check:
                 # A run that was killed may have left it paused, and then it does not take its master's writes either.
                 with contextlib.suppress(ConnectionProblem):
                     self.own.run("CLIENT", "UNPAUSE")
             self._members(above, said.run_id)
-            self.in_step(master, self.own)
+            self._own_in_step(master)
             return Place("replica", said)
         _handover.check_attached(self.own.name, said)
-        self._watched(watches, self.own.name, said, said)
+        watches = self._watched(self.own.name, said, said)
         self._members(said, said.run_id)
         if not watches:
             return Place("master", said)
@@ -157,19 +154,22 @@ class Group:
             if reason:
                 raise Refused("%s, which nodes names, is not in order: %s." % (peer.name, reason), passing=True)
 
-    def _watched(self, watches, name, master, own):
-        found = ""
-        if watches and watches[0].master is not None:
+    def _watched(self, name, master, own):
+        """Return a Watch for each Sentinel that watches the group."""
+        watches = _handover.watching(_handover_ask.ask_sentinels(self.params), (master.run_id, own.run_id))
+        if watches:
+            found = ""
             with contextlib.suppress(ConnectionProblem):
                 found = self.peer(*watches[0].address).said().run_id
-        attached = {(resolve(one.host), one.port) for one in master.attached}
-        _handover.check_watches(watches, (name, master.run_id), own.run_id, attached, found)
+            attached = {(resolve(one.host), one.port) for one in master.attached}
+            _handover.check_watches(watches, (name, master.run_id), own.run_id, attached, found)
+        return watches
 
     def _look_in_cluster(self, said):
         shard = _handover.shard_of(*self.own.cluster())
         if shard.me is not shard.master:
             master = self.peer(shard.master.host, shard.master.port)
-            self.in_step(master, self.own)
+            self._own_in_step(master)
             return Place("replica", said, shard=shard)
         heirs = [self._replica(entry.host, entry.port) for entry in shard.replicas]
         self.linked(shard, shard.replicas)
@@ -184,6 +184,11 @@ class Group:
             text = "the replica that announces %s:%d can't be asked: %s" % (host, port, problem)
             raise ConnectionProblem(problem.kind, text) from problem
         return replica
+
+    def _own_in_step(self, master):
+        # Who has handed over and can't follow, as after an upgrade of the others, can after its restart.
+        if not self.handed_over:
+            self.in_step(master, self.own)
 
     @staticmethod
     def in_step(master, replica):

@@ -61,7 +61,7 @@ class Pause:
         self.params, self.own, self.heirs = group.params, group.own, place.heirs
         self.file = place.file
         self.peer = group.peer
-        self.sentinel = Sentinel(_handover_ask.sentinel_login(self.params, self.params["sentinels"][0]))
+        self.sentinel = Sentinel(_handover_ask.sentinel_login(self.params, place.watches[0].place))
         self.old = place.watches[0].address
         self.until_demoted = 2 * int(place.watches[0].master["down-after-milliseconds"]) / 1000 + DEMOTION_SECONDS
         self.run_id = place.said.run_id
@@ -69,6 +69,8 @@ class Pause:
 
     def hand_over(self):
         ordered = demoted = False
+        if _handover_ask.is_tilted(self.sentinel):
+            raise Refused("the Sentinel at %s is in TILT mode and does nothing." % self.sentinel.where, passing=True)
         try:
             self.begun = time.monotonic()
             self.pause(2 * CATCH_UP_SECONDS)
@@ -106,9 +108,8 @@ class Pause:
     def wait_for_heir(self):
         """Return the Peer of the new master, once the Sentinel and itself say so."""
         begun, under_way = time.monotonic(), True
-        while time.monotonic() < begun + PROMOTION_SECONDS and (
-            under_way or time.monotonic() < begun + GIVE_UP_SECONDS
-        ):
+        end = begun + PROMOTION_SECONDS
+        while time.monotonic() < end and (under_way or time.monotonic() < begun + GIVE_UP_SECONDS):
             try:
                 address, under_way = _handover_ask.failover_state(self.sentinel)
                 if not _handover_ask.same_address(address, self.old):
@@ -120,6 +121,11 @@ class Pause:
                 # A Sentinel disconnects the clients of a server that it promotes, and could itself be gone.
                 pass
             time.sleep(POLL)
+            late = end - POLL < time.monotonic() < begun + self.params["handover_timeout"]
+            if late and _handover_ask.is_tilted(self.sentinel):
+                # It goes on afterwards, and what is written until then would be lost.
+                self.pause(self.until_demoted)
+                end = time.monotonic() + GIVE_UP_SECONDS
         if self.somebody_promoted():
             raise Refused(
                 "a replica was promoted, but the Sentinel at %s does not say so: %s takes no writes for %d s more, "

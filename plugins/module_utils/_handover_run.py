@@ -81,6 +81,7 @@ class Rolling:
         file = place.file if place else None
         if place and place.part == "master" and place.heirs:
             self.done.handed_over_to, self.done.gap = _handover_move.hand_over(self.group, place)
+            self.group.handed_over = True
             place = self.group.settle()
             if place.part != "replica":
                 raise Refused("it is a master again.")

@@ -82,7 +82,7 @@ options:
     description:
       - What is done about servers and Sentinels that can't be asked.
       - With V(fail) the module fails. With V(sentinels) Sentinels may be missing that do not run, or do not watch the
-        group yet. With V(ignore) servers may be missing, too, which is meant for check mode; who is there must make sense.
+        group yet. With V(ignore), meant for check mode, servers may be missing, too; who is there must make sense.
     type: str
     choices: [fail, sentinels, ignore]
     default: fail

@@ -84,7 +84,7 @@ def options(group, number, **more):
     found.update(sentinels=[{"host": "127.0.0.1", "port": one.port} for one in group.sentinels])
     found.update(nodes=[{"host": "127.0.0.1", "port": one.port} for one in group.data])
     found.update(sentinel_master_name="mymaster", sentinel_user="admin", sentinel_password=SECRET)
-    return {**found, "handover_timeout": 20, **more}
+    return {**found, "handover_timeout": 60, **more}
 
 
 def watch(group):
@@ -242,12 +242,14 @@ def test_refused_while_the_group_is_not_whole(one_group, monkeypatch):
         wait_for(lambda: len(writer.acknowledged) > written + 100, 1)
     assert writer.lost(group.data[0].client()) == []
 
-    # A Sentinel that is gone, and one that thinks otherwise.
+    # A Sentinel that does not answer, one that knows the group by another name, and one that thinks otherwise.
+    group.sentinels[2].process.send_signal(signal.SIGSTOP)
+    refused(group, 0, f"a Sentinel can't be asked: 127.0.0.1:{group.sentinels[2].port}", login_timeout=0.5)
     group.sentinels[2].kill()
-    refused(group, 0, f"a Sentinel can't be asked: 127.0.0.1:{group.sentinels[2].port}")
+    two = [{"host": "127.0.0.1", "port": one.port} for one in group.sentinels[:2]]
+    refused(group, 0, "calls this group mymaster", sentinel_master_name="other")
     group.sentinels[1].ask("SENTINEL", "REMOVE", "mymaster")
     group.sentinels[1].ask("SENTINEL", "MONITOR", "mymaster", "127.0.0.1", group.data[1].port, 2)
-    two = [{"host": "127.0.0.1", "port": one.port} for one in group.sentinels[:2]]
     refused(group, 0, "the Sentinels disagree", sentinels=two)
     # None of this counts for who says so.
     assert roll(group, 2, "replica", sentinels=two, allow_data_loss=True, handover_timeout=0).restarted
@@ -278,7 +280,7 @@ def lab(request, certificates, tmp_path, run_module):
 
 def roll_node(lab, node, role, **more):
     found = {name: option.get("default") for name, option in redis_argument_spec().items()}
-    found.update(lab.options([]), login_port=lab.entry(node)["port"], start_timeout=20, handover_timeout=20)
+    found.update(lab.options([]), login_port=lab.entry(node)["port"], start_timeout=20, handover_timeout=60)
     found.update(renamed_commands={}, allow_data_loss=False, nodes=[], sentinels=[], config_file=None)
     unit = ClusterUnit(node)
     done = Rolling({**found, **more}, unit).run(role)

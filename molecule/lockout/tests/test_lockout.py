@@ -18,7 +18,7 @@ import kill
 testinfra_hosts = ["ansible://bookworm"]
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
 TOP = kill.TOP
-DROPLETS = {"bookworm": "10.77.11.11", "trixie": "10.77.11.12"}
+DROPLETS = {"bookworm": "10.77.17.11", "trixie": "10.77.17.12"}
 SHARED = TOP / "molecule" / "shared"
 # Rules that nobody confirms are taken back after so many seconds.
 TRIAL = 3
@@ -65,7 +65,7 @@ def prober():
 
 def another_policy(number):
     """Options that change the rules: one source more."""
-    sources = ["10.77.11.100", "fd77:11::100", f"10.99.{number}.0/24"]
+    sources = ["10.77.17.100", "fd77:17::100", f"10.99.{number}.0/24"]
     return ["-e", json.dumps({"redis_allowed_sources": sources, "firewall_rollback_after": TRIAL})]
 
 
@@ -134,7 +134,7 @@ TAMPERING = {
     "iptables -F": "iptables -P INPUT ACCEPT; iptables -F",
     "IPv6 only": "ip6tables -F REDIS-PORTS",
     "rule above ours": "iptables -I INPUT -p tcp --dport 6379 -j ACCEPT",
-    "source added": "iptables -I REDIS-PORTS-6379 -s 10.77.11.0/24 -j ACCEPT",
+    "source added": "iptables -I REDIS-PORTS-6379 -s 10.77.17.0/24 -j ACCEPT",
     "chain for containers": "iptables -F REDIS-PORTS-DOCKER",
     "before Docker": "iptables -t mangle -F FORWARD",
     "rules file and kernel": "sed -i 's/-j DROP/-j ACCEPT/' /etc/redis-ports-block/rules.v4; redis-ports-block apply",

@@ -79,8 +79,8 @@ def test_the_log_has_attempts_and_never_a_payload(host, app, addresses):
     for address in addresses:
         app.run(f"redis-cli -h {address.strip('[]')} -p 6380 -a {CANARY} --no-auth-warning PING")
     text = host.file(LOG).content_string
-    assert re.search(r"from=10\.77\.10\.100 port=6380 client=redis$", text, re.MULTILINE)
-    assert re.search(r"from=fd77:10::100 port=6380 client=redis$", text, re.MULTILINE)
+    assert re.search(r"from=10\.77\.16\.100 port=6380 client=redis$", text, re.MULTILINE)
+    assert re.search(r"from=fd77:16::100 port=6380 client=redis$", text, re.MULTILINE)
     assert CANARY not in text
     assert CANARY not in host.check_output("journalctl --no-pager -u redis-port-notice")
     status = host.file(LOG)

@@ -150,8 +150,6 @@ def test_sentinels_that_agree():
 @pytest.mark.parametrize(
     ("watches", "words", "waits"),
     [
-        ([watch(1), Watch("s2", problem="s2 can't be reached")], "s2 can't be reached", True),
-        ([watch(1), Watch("s2")], "s2 watches no such group", False),
         ([watch(1), watch(2, ip="10.0.0.3")], "disagree", True),
         ([watch(1, flags="master,failover_in_progress")], "under way", True),
         ([watch(1, flags="master,o_down")], "for down", True),
@@ -182,12 +180,20 @@ def test_a_replica_that_is_listed_by_its_old_port_too():
         check([watch(1, rows)], own="a")
 
 
-def test_nobody_watches():
-    nothing, unknown = Watch("s1", problem="refused", absent=True), Watch("s2")
-    assert _handover.nobody_watches([])
-    assert _handover.nobody_watches([nothing, unknown])
-    assert not _handover.nobody_watches([nothing, unknown, watch(3)])
-    assert not _handover.nobody_watches([nothing, Watch("s2", problem="no answer")])
+def test_who_watches():
+    nothing, unknown = Watch("s1", problem="refused", absent=True), Watch("s2", elsewhere={"x": "other"})
+    assert _handover.watching([], ["a"]) == []
+    assert _handover.watching([nothing, unknown], ["a", "b"]) == []
+    assert _handover.watching([nothing, unknown, watch(3)], ["a", "b"]) == [watch(3)]
+
+
+def test_who_might_watch():
+    text, waits = passing(_handover.watching, [watch(1), Watch("s2", problem="no answer")], ["a"])
+    assert "no answer" in text and waits
+    text, waits = passing(_handover.watching, [Watch("s2", elsewhere={"b": "shop"})], ["a", "b"])
+    assert "s2 calls this group shop" in text and not waits
+    # By both names.
+    assert _handover.watching([Watch("s1", watch().master, elsewhere={"a": "shop"})], ["a"])
 
 
 NODES = """m1 10.0.0.1:7000@17000 myself,master - 0 0 1 connected 0-5460

@@ -38,10 +38,11 @@ class Lab:
 
     def __init__(self, monkeypatch):
         self.log, self.time, self.promotes, self.reason, self.refusal = [], 100.0, True, "", None
+        self.tilted = 0.0
         self.own = Peer(self, OLD, Said("a", offset=7))
         self.heir = Peer(self, NEW, Said("b", master=OLD, offset=7))
         self.peers = {OLD: self.own, NEW: self.heir}
-        self.params = {"handover_timeout": 60, "sentinels": [{"host": "s", "port": 1}]}
+        self.params = {"handover_timeout": 60}
         row = {"ip": OLD[0], "port": str(OLD[1]), "down-after-milliseconds": "5000"}
         watch = Watch("s1", row)
         self.place = types.SimpleNamespace(
@@ -52,7 +53,7 @@ class Lab:
         monkeypatch.setattr(
             _handover_move, "time", types.SimpleNamespace(monotonic=lambda: self.time, sleep=self.sleep)
         )
-        for name in ("sentinel_login", "lag", "fail_over", "failover_state", "write_following"):
+        for name in ("sentinel_login", "is_tilted", "lag", "fail_over", "failover_state", "write_following"):
             monkeypatch.setattr(_handover_ask, name, getattr(self, name))
 
     def sleep(self, seconds):
@@ -67,6 +68,9 @@ class Lab:
 
     def sentinel_login(self, *_arguments):
         return {}
+
+    def is_tilted(self, _sentinel):
+        return self.tilted > self.time
 
     def lag(self, _master, _replica, _seconds):
         self.log.append(("lag",))
@@ -113,6 +117,39 @@ def test_nobody_promoted(lab):
     with pytest.raises(Refused, match="promoted nobody within 15 s"):
         lab.hand_over()
     assert lab.unpaused and ("REPLICAOF", NEW[0]) not in lab.log
+
+
+def test_a_sentinel_that_stands_still_goes_on_later(lab, monkeypatch):
+    """Its order is not forgotten: writes have to wait as long."""
+
+    def late(_sentinel):
+        if lab.time > 130:
+            lab.heir.now = Said("b")
+        return (OLD if lab.heir.now.master else NEW), True
+
+    lab.promotes = False
+    fail_over = lab.fail_over
+
+    def stand_still(sentinel):
+        fail_over(sentinel)
+        lab.tilted = 129.0
+
+    monkeypatch.setattr(_handover_ask, "fail_over", stand_still)
+    monkeypatch.setattr(_handover_ask, "failover_state", late)
+    assert lab.hand_over()[0] == "10.0.0.2:6379"
+    assert lab.log.count(("CLIENT", "UNPAUSE")) == 1 and lab.log[-1] == ("CLIENT", "UNPAUSE")
+    # For good, it is not waited for.
+    lab.own.now, lab.heir.now, lab.tilted = Said("a", offset=7), Said("b", master=OLD), 1e9
+    lab.time = 0.0
+    monkeypatch.setattr(_handover_ask, "is_tilted", lambda _sentinel: lab.time > 1)
+    with pytest.raises(Refused, match="promoted nobody within 6"):
+        lab.hand_over()
+
+
+def test_a_sentinel_that_stands_still_is_given_no_order(lab):
+    lab.tilted = 110.0
+    assert lab.hand_over()[0] == "10.0.0.2:6379"
+    assert lab.time >= 110 and lab.log.count(("order",)) == 1
 
 
 def test_given_up_by_the_sentinel(lab, monkeypatch):

@@ -58,7 +58,10 @@ def test_several_instances():
     [
         ({"redis_instances": [{"name": "../etc"}]}, "redis_instances[0].name is '../etc': use up to 32"),
         ({"redis_instances": [{"name": ""}]}, "redis_instances[0].name is ''"),
-        ({"redis_instances": [{"name": "sentinel"}]}, "redis_instances[0].name is sentinel, which is a folder of its own"),
+        (
+            {"redis_instances": [{"name": "sentinel"}]},
+            "redis_instances[0].name is sentinel, which is a folder of its own",
+        ),
         (
             {"redis_instances": [{"name": "a"}, {"name": "a", "port": 7000}]},
             "redis_instances[1].name is a, which",
