@@ -114,6 +114,8 @@ molecule_parts() {
   ensure_limits
   ensure_key
   ensure_images bookworm trixie
+  # Of the clients that are tried, one is JavaScript.
+  command -v npm >/dev/null || apt_install nodejs npm
   for name in "$@"; do
     if [[ " ${ALONE[*]} " = *" $name "* ]]; then
       say "Molecule scenario $name (output in .lab/molecule-$name.log)"

@@ -15,6 +15,7 @@ import collections
 import json
 import os
 import pathlib
+import threading
 import time
 
 import redis
@@ -28,6 +29,32 @@ PAUSE = 0.005
 TIMEOUT = 2.0
 # Gaps between two acknowledged writes that are worth a line.
 LONG = 0.5
+HEARTBEAT = 0.05
+
+
+class Clock(threading.Thread):
+    """Counts the seconds that the writer could run: a machine that stands still is no fault of the servers'."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.stood_still, self.beat = 0.0, time.monotonic()
+        self.lock = threading.Lock()
+
+    def look(self):
+        with self.lock:
+            now = time.monotonic()
+            if now - self.beat > LONG:
+                self.stood_still += now - self.beat
+            self.beat = now
+
+    def run(self):
+        while True:
+            time.sleep(HEARTBEAT)
+            self.look()
+
+    def now(self):
+        self.look()
+        return time.monotonic() - self.stood_still
 
 
 def places(options):
@@ -96,7 +123,7 @@ class Run:
 
     def __init__(self, options):
         self.options, self.result = options, pathlib.Path(options.result)
-        self.client, self.number = None, 0
+        self.client, self.number, self.clock = None, 0, Clock()
         self.acknowledged, self.errors, self.gaps, self.longest = [], collections.Counter(), [], 0.0
 
     def key(self, number):
@@ -118,11 +145,12 @@ class Run:
     def write(self, end):
         stop, started, at = (self.result.with_suffix(suffix) for suffix in (".stop", ".started", ".at"))
         last = shown = None
+        self.clock.start()
         while time.monotonic() < end and not stop.exists():
             if not self.attempt():
                 time.sleep(PAUSE)
                 continue
-            now = time.monotonic()
+            now = self.clock.now()
             if last is None:
                 started.touch()
             elif now - last > LONG:
@@ -135,7 +163,7 @@ class Run:
             time.sleep(PAUSE)
         # What did not come back until the end is a gap too.
         if last is not None:
-            self.longest = max(self.longest, time.monotonic() - last)
+            self.longest = max(self.longest, self.clock.now() - last)
 
     def missing(self):
         """Return those acknowledged writes that can't be read, and why the reading failed, if it did."""
@@ -174,6 +202,7 @@ def main():
         not_acknowledged=sum(run.errors.values()),
         errors=dict(run.errors.most_common(8)),
         longest_gap=round(run.longest, 3),
+        machine_stood_still=round(run.clock.stood_still, 3),
         gaps=run.gaps,
         missing=len(lost),
         first_missing=lost[:20],

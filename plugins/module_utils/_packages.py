@@ -175,11 +175,16 @@ def step_problems(steps, installed, hold):
     return problems
 
 
-def foresee(installed, steps):
-    """Return what parse_installed() would find after these steps; apt takes away the hold of what it changes."""
+def foresee(installed, names, steps):
+    """Return what parse_installed() would find after these steps; apt takes away the hold of what it changes.
+
+    names: the packages at which dpkg's work is finished.
+    """
     source = {name: package.source for name, package in installed.items()}
+    done = [name for name in names if name in installed and installed[name].unfinished]
     return dict(
         installed,
+        **{name: installed[name]._replace(state="installed", broken=False) for name in done},
         **{step.name: Package(step.after, False, "installed", source.get(step.name, "")) for step in steps},
     )
 

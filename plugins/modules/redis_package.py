@@ -133,7 +133,8 @@ def run(module, apt):
         apt.configure()
         installed = apt.installed()
         requests, steps = decide(module, apt, installed)
-    if steps and not check:
+    # What is half-installed in the right version is no step of a simulation.
+    if (steps or _packages.unfinished(installed, *ours)) and not check:
         apt.install(requests, _packages.to_reinstall(requests, installed))
         installed = apt.installed()
     if not check:
@@ -141,8 +142,8 @@ def run(module, apt):
         if undone or _packages.unfinished(installed, *ours):
             module.fail_json(msg="apt-get is done without an error, but see dpkg --audit. Undone: %s" % summary(undone))
 
-    after = _packages.foresee(before, steps) if check else installed
-    names = _packages.family(after, params["packages"])
+    names = _packages.family(installed, params["packages"])
+    after = _packages.foresee(before, names, steps) if check else installed
     wrong = _packages.wrong_holds(after, names, params["hold"])
     if wrong and not check:
         apt.set_hold(wrong, params["hold"])

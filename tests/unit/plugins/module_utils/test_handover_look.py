@@ -121,3 +121,14 @@ def test_declared_servers_have_to_belong_to_the_group(group):
         group.peer = lambda *_address, said=said, **_more: types.SimpleNamespace(name="n:1", said=lambda: said)
         with pytest.raises(Refused, match="n:1, which nodes names"):
             group._members(master, "own")
+
+
+def test_who_has_handed_over_need_not_be_in_step_before_its_restart(group, monkeypatch):
+    """It may be unable to, until it runs the version of the others."""
+    monkeypatch.setattr(_handover_ask, "lag", lambda *_peers: "its link to the master is down")
+    group.own.said = answers(Said("a", master=("m", 1)))
+    group.peer = lambda *_address: types.SimpleNamespace(name="m:1", said=lambda: Said("b"))
+    with pytest.raises(Refused, match="link to the master is down"):
+        group.look()
+    group.handed_over = True
+    assert group.look().part == "replica"

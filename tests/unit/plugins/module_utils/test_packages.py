@@ -164,7 +164,12 @@ def test_holds_are_set_and_taken_away(held):
 
 
 def test_check_mode_foresees_versions_and_that_apt_drops_holds():
-    after = _packages.foresee(host(held=True), [Step("redis-server", OLD, NEW), Step("liba", "", "1")])
+    broken = Package(OLD, False, "half-installed", "redis", True)
+    before = host(held=True, redis_sentinel=broken, shop=broken)
+    after = _packages.foresee(
+        before, [*WANTED, "redis-sentinel", "redis"], [Step("redis-server", OLD, NEW), Step("liba", "", "1")]
+    )
+    assert after["redis-sentinel"] == Package(OLD, False, "installed", "redis") and after["shop"] == broken
     assert after["redis-server"] == Package(NEW, False, "installed", "redis")
     assert after["redis-tools"].held and after["liba"].version == "1"
 
