@@ -65,7 +65,7 @@ class Run:
         while True:
             steps = planner.next_steps(state, self.replicas, self.rebalance)
             if not steps:
-                self._wait_for_replicas(state)
+                self._wait_for_replicas()
                 return state
             now = time.monotonic()
             if steps != last:
@@ -164,12 +164,11 @@ class Run:
     def _reset(self, state, step):
         self._send(step.node, ["RESET", "HARD"])
 
-    def _wait_for_replicas(self, state):
-        """Wait until the replicas that were moved have their master's data."""
-        moved = {step.node for step in self.done if step.action == "replicate"}
+    def _wait_for_replicas(self):
+        """Wait until the replicas have their master's data, also those that have just come back."""
         deadline = time.monotonic() + self.timeout
         while True:
-            down = [one.name for one in self.asked if one.me and one.id in moved and one.me.master and one.link != "up"]
+            down = [one.name for one in self.asked if one.me and one.stays and one.me.master and one.link != "up"]
             if not down:
                 return
             if time.monotonic() > deadline:

@@ -180,13 +180,14 @@ def foresee(installed, names, steps):
 
     names: the packages at which dpkg's work is finished.
     """
-    source = {name: package.source for name, package in installed.items()}
-    done = [name for name in names if name in installed and installed[name].unfinished]
-    return dict(
-        installed,
-        **{name: installed[name]._replace(state="installed", broken=False) for name in done},
-        **{step.name: Package(step.after, False, "installed", source.get(step.name, "")) for step in steps},
-    )
+    after = dict(installed)
+    for name in names:
+        if name in after and after[name].unfinished:
+            after[name] = after[name]._replace(state="installed", broken=False)
+    for step in steps:
+        source = installed[step.name].source if step.name in installed else ""
+        after[step.name] = Package(step.after, False, "installed", source)
+    return after
 
 
 def wrong_holds(installed, names, hold):

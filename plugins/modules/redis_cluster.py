@@ -46,8 +46,8 @@ options:
     default: true
   timeout:
     description:
-      - Seconds to wait for a failover to end, for the nodes to agree, and for moved replicas to have their master's
-        data.
+      - Seconds to wait for a failover to end, for the nodes to agree, and for replicas to have their master's data,
+        also those that have just come back.
       - A step that shows no effect for that long ends the run.
     type: float
     default: 60.0
@@ -177,7 +177,7 @@ def main():
     except Stopped as reason:
         module.fail_json(msg="Nothing was changed. %s" % reason, steps=[])
     steps, after = planner.plan(before, params["replicas"], params["rebalance"])
-    if steps and not module.check_mode:
+    if not module.check_mode:
         try:
             after = run.converge(before)
         except Stopped as reason:

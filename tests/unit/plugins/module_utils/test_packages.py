@@ -165,7 +165,7 @@ def test_holds_are_set_and_taken_away(held):
 
 def test_check_mode_foresees_versions_and_that_apt_drops_holds():
     broken = Package(OLD, False, "half-installed", "redis", True)
-    before = host(held=True, redis_sentinel=broken, shop=broken)
+    before = {**host(held=True, redis_sentinel=broken, shop=broken), "redis-server": broken}
     after = _packages.foresee(
         before, [*WANTED, "redis-sentinel", "redis"], [Step("redis-server", OLD, NEW), Step("liba", "", "1")]
     )
