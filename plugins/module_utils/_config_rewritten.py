@@ -101,7 +101,7 @@ def drift(text, wanted, renamed):
             problems += ["a line that can't be read"] * (not found or "\0" in bare)
     if not text.startswith(config.HEADER + "\n"):
         problems.append("its first line")
-    declared = [(name, words) for name, words in wanted.items()] + config.parse("\n".join(rename_lines(renamed)))
+    declared = [*wanted.items(), *config.parse("\n".join(rename_lines(renamed)))]
     return list(dict.fromkeys(problems)) + [config.printable(name) for name in differing(parsed, declared)]
 
 

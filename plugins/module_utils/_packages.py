@@ -110,9 +110,19 @@ def unfinished(installed, packages, libraries):
 
 
 def to_reinstall(requests, installed):
-    """Return the requests that must be done first, and alone, before dpkg does anything else."""
-    names = {name for name, package in installed.items() if package.broken}
-    return [request for request in requests if request.partition("=")[0] in names]
+    """Return the requests that must be done first, because dpkg does nothing else before; empty when there are none.
+
+    Not what is unpacked and only waits for the others: apt can't install that anew. All others, because apt leaves what
+    is on hold as it is, unless it is asked for by name.
+    """
+    packages = [installed.get(request.partition("=")[0]) for request in requests]
+    if not any(package and package.broken for package in packages):
+        return []
+    return [
+        request
+        for request, package in zip(requests, packages, strict=True)
+        if not package or package.broken or not package.unfinished
+    ]
 
 
 def plan(installed, packages, libraries, version="", latest=False):

@@ -34,7 +34,6 @@ def test_dpkg_tells_versions_holds_and_what_was_interrupted():
     assert [name for name, package in found.items() if package.installed] == ["redis-server"]
     assert [name for name, package in found.items() if package.unfinished] == ["redis-tools"]
     assert [name for name, package in found.items() if package.broken] == ["redis-tools"]
-    assert _packages.to_reinstall([f"redis-server={OLD}", f"redis-tools={NEW}"], found) == [f"redis-tools={NEW}"]
     assert [name for name, package in found.items() if package.present] == ["redis-server", "redis-tools"]
 
 
@@ -93,6 +92,16 @@ def test_what_dpkg_was_interrupted_at_counts_as_missing():
     assert _packages.unfinished(broken, WANTED, LIBRARIES)
     other = host(redis_sentinel=Package(NEW, False, "unpacked", "redis"))
     assert _packages.plan(other, WANTED, LIBRARIES).requests == [f"redis-sentinel={OLD}"]
+
+
+def test_what_dpkg_refuses_to_go_on_without_is_installed_anew_first():
+    unpacked, broken = Package(NEW, False, "unpacked", "redis"), Package(OLD, False, "half-installed", "redis", True)
+    requests = [f"redis-server={NEW}", f"redis-tools={NEW}", "python3-redis"]
+    assert _packages.to_reinstall(requests, {**host(), "redis-server": broken}) == requests
+    there = {"redis-server": unpacked, "redis-tools": broken}
+    assert _packages.to_reinstall(requests, there) == requests[1:]
+    assert _packages.to_reinstall(requests, {"redis-server": unpacked}) == []
+    assert _packages.to_reinstall([], there) == []
 
 
 def test_what_was_removed_counts_as_missing():
