@@ -23,6 +23,13 @@ def test_the_process_runs_the_program_that_is_installed(host):
     assert running == installed
 
 
+def test_the_package_has_not_given_the_configuration_back_to_the_server(host):
+    with host.sudo():
+        folder, file = host.file("/etc/redis"), host.file("/etc/redis/redis.conf")
+        assert (folder.user, folder.group, folder.mode) == ("root", "redis", 0o750)
+        assert (file.user, file.group, file.mode) == ("root", "redis", 0o640)
+
+
 def test_the_data_has_survived(admin, variables):
     assert admin("GET", "upgrade:survivor") == variables["inventory_hostname"]
 
