@@ -11,6 +11,10 @@ from conftest import NAMES
 from sentinel_lab import PEER, SECRET, WATCHER, Group, wait_for
 
 
+# They go on from each other, so one worker has them all.
+pytestmark = pytest.mark.xdist_group("test_redis_sentinel")
+
+
 @pytest.fixture(scope="module", params=(NAMES[0], NAMES[2]))
 def group(request, tmp_path_factory, run_module):
     """One group for the tests of a kind, which go on from each other in their order."""
