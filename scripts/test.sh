@@ -1,8 +1,7 @@
 # Sourced by ./run: lint and tests.
 
-SCENARIOS=(lockout sentinel cluster default exposed ufw notice nftables docker container tls instances upgrade)
-# The others run two at a time, because a scenario waits more than it works. These watch clocks.
-ALONE=(lockout sentinel cluster)
+# Two at a time, because a scenario waits more than it works; the long ones first.
+SCENARIOS=(cluster sentinel lockout tls container docker nftables default upgrade instances exposed notice ufw)
 
 lint() {
   say "Lint"
@@ -60,7 +59,7 @@ scenario() {
   grep -E '^=+ .* (passed|failed)' "$log" || true
 }
 
-# scenarios NAME...: two at a time; what each says is shown when it has ended.
+# scenarios NAME...: what each says is shown when it has ended.
 scenarios() {
   local name
   for name in "$@"; do
@@ -109,20 +108,11 @@ run_tests() {
 }
 
 molecule_parts() {
-  local name together=()
   ensure_engine
   ensure_limits
   ensure_key
   ensure_images bookworm trixie
   # Of the clients that are tried, one is JavaScript.
   command -v npm >/dev/null || apt_install nodejs npm
-  for name in "$@"; do
-    if [[ " ${ALONE[*]} " = *" $name "* ]]; then
-      say "Molecule scenario $name (output in .lab/molecule-$name.log)"
-      part "$name" scenario "$name"
-    else
-      together+=("$name")
-    fi
-  done
-  scenarios "${together[@]}"
+  scenarios "$@"
 }
