@@ -54,6 +54,8 @@ ensure_engine() {
     rm -f /var/run/docker.pid
     setsid dockerd > "$LAB/dockerd.log" 2>&1 < /dev/null &
     echo $! > "$LAB/dockerd.pid"
+    # Whoever waits for all jobs does not wait for this one.
+    disown
   fi
   local _
   for _ in $(seq 60); do docker info >/dev/null 2>&1 && return; sleep 0.5; done
