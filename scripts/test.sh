@@ -46,7 +46,7 @@ pytest_part() {
   local name=$1 since=$SECONDS report="$LAB/junit-$1.xml"
   rm -f "$report"
   say "Tests: $name"
-  python3 -m pytest --quiet --numprocesses "$2" --dist loadgroup --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
+  python3 -m pytest --quiet --numprocesses "$2" --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
   count "$report"
   say "$name: $((SECONDS - since)) s"
 }

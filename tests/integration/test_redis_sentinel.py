@@ -11,14 +11,10 @@ from conftest import NAMES
 from sentinel_lab import PEER, SECRET, WATCHER, Group, wait_for
 
 
-# They go on from each other, so one worker has them all.
-pytestmark = pytest.mark.xdist_group("test_redis_sentinel")
-
-
-@pytest.fixture(scope="module", params=(NAMES[0], NAMES[2]))
-def group(request, tmp_path_factory, run_module):
-    """One group for the tests of a kind, which go on from each other in their order."""
-    one = Group(request.param, tmp_path_factory.mktemp("sentinels"), run_module)
+@pytest.fixture(params=(NAMES[0], NAMES[2]))
+def group(request, tmp_path, run_module):
+    """A group of servers and Sentinels."""
+    one = Group(request.param, tmp_path, run_module)
     try:
         yield one.ready()
     finally:
@@ -42,7 +38,7 @@ def refused(group, words, number=0, **more):
     return result
 
 
-def test_1_bad_input_changes_nothing(group):
+def bad_input_changes_nothing(group):
     refused(group, "quorum is 4, and sentinels names 3", quorum=4)
     refused(group, "a group needs 3", sentinels=[{"host": "127.0.0.1", "port": group.sentinels[0].port}], quorum=1)
     refused(group, "without blanks and quotes", auth_pass="two words")
@@ -51,7 +47,7 @@ def test_1_bad_input_changes_nothing(group):
     refused(group, "give master_host", master_host=None)
 
 
-def test_2_check_mode_tells_and_does_not(group):
+def check_mode_tells_and_does_not(group):
     before = files_of(group)
     result = group.run(0, check=True)
     assert result["changed"]
@@ -60,7 +56,7 @@ def test_2_check_mode_tells_and_does_not(group):
     assert files_of(group) == before
 
 
-def test_3_set_up_and_again(group):
+def set_up_and_again(group):
     assert [result["changed"] for result in group.run_all()] == [True] * 3
     group.know_each_other()
     assert group.sentinels[0].ask("SENTINEL", "CKQUORUM", "mymaster").startswith(b"OK 3 usable")
@@ -72,7 +68,7 @@ def test_3_set_up_and_again(group):
     assert not group.run(0, check=True)["changed"]
 
 
-def test_4_settings_change_live(group):
+def settings_change_live(group):
     before = [group.told(number) for number in range(3)]
     result = group.run(0, check=True, quorum=3, down_after_milliseconds=1900)
     assert result["changes"] == ["quorum", "down-after-milliseconds"]
@@ -85,7 +81,7 @@ def test_4_settings_change_live(group):
     group.run_all()
 
 
-def test_5_a_password_that_drifted_is_set_again(group):
+def a_password_that_drifted_is_set_again(group):
     own = group.sentinels[0]
     own.ask("SENTINEL", "SET", "mymaster", "auth-pass", "drifted")
     # Somebody edits the file by hand as it should be: the Sentinel did not read it.
@@ -99,7 +95,7 @@ def test_5_a_password_that_drifted_is_set_again(group):
     group.know_each_other()
 
 
-def test_6_users_of_a_sentinel_by_redis_acl(group):
+def users_of_a_sentinel_by_redis_acl(group):
     users = [
         {"name": "default", "enabled": False},
         {"name": "admin", "passwords": [SECRET], "commands": ["+@all"], "keys": ["*"], "channels": ["*"]},
@@ -122,7 +118,7 @@ def test_6_users_of_a_sentinel_by_redis_acl(group):
     assert "user monitoring " in group.sentinels[0].file.read_text()
 
 
-def test_7_disagreeing_sentinels_are_refused(group):
+def disagreeing_sentinels_are_refused(group):
     own = group.sentinels[2]
     own.ask("SENTINEL", "REMOVE", "mymaster")
     own.ask("SENTINEL", "MONITOR", "mymaster", "127.0.0.1", group.data[1].port, 2)
@@ -136,7 +132,7 @@ def test_7_disagreeing_sentinels_are_refused(group):
     group.know_each_other()
 
 
-def test_8_two_masters_are_refused(group):
+def two_masters_are_refused(group):
     given = {"master_port": group.data[1].port}
     result = group.run(0, **given)
     assert not result.get("failed"), "a replica is an old master: %s" % result
@@ -147,7 +143,7 @@ def test_8_two_masters_are_refused(group):
     wait_for(lambda: b"master_link_status:up" in group.data[1].ask("INFO", "replication"))
 
 
-def test_9_after_a_failover_nothing_is_changed(group):
+def after_a_failover_nothing_is_changed(group):
     group.know_each_other()
     group.data[0].kill()
     wait_for(lambda: group.sentinels[0].row("MASTER", "mymaster")["port"] != str(group.data[0].port), 20)
@@ -167,9 +163,7 @@ def test_9_after_a_failover_nothing_is_changed(group):
     assert "replicaof" not in new.file.read_text()
 
 
-def test_a_stale_sentinel_is_forgotten_when_asked(group):
-    if group.kind != NAMES[0]:
-        pytest.skip("10 s, and no difference between the kinds")
+def a_stale_sentinel_is_forgotten_when_asked(group):
     group.sentinels[2].kill()
     others = [{"host": "127.0.0.1", "port": one.port} for one in group.sentinels[:2]]
     # A third that is expected and not there yet.
@@ -182,3 +176,19 @@ def test_a_stale_sentinel_is_forgotten_when_asked(group):
     assert result.get("changes") == ["other sentinels"], result
     assert group.sentinels[0].row("MASTER", "mymaster")["num-other-sentinels"] == "1"
     assert group.run(0, sentinels=others)["stale"] == []
+
+
+def test_the_life_of_a_group(group):
+    """One test, because each step goes on from the one before."""
+    bad_input_changes_nothing(group)
+    check_mode_tells_and_does_not(group)
+    set_up_and_again(group)
+    settings_change_live(group)
+    a_password_that_drifted_is_set_again(group)
+    users_of_a_sentinel_by_redis_acl(group)
+    disagreeing_sentinels_are_refused(group)
+    two_masters_are_refused(group)
+    after_a_failover_nothing_is_changed(group)
+    if group.kind == NAMES[0]:
+        # It takes 10 s, and the kinds do not differ in it.
+        a_stale_sentinel_is_forgotten_when_asked(group)
