@@ -1,6 +1,6 @@
-"""Run site.yml and kill it, and all that it started here, with SIGKILL after a while; then look whether SSH answers.
+"""Run site.yml and kill it, and all that it started here, with SIGKILL at one of its tasks; then look whether SSH answers.
 
-kill.py INVENTORY SECONDS [OPTION...]   options are site.yml's.
+kill.py INVENTORY TASK [OPTION...]   TASK counts from 1; OPTIONS are site.yml's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -22,19 +23,26 @@ def site(inventory, *options, **popen):
     )
 
 
-def kill_after(seconds, inventory, *options):
-    """Return whether the run was still under way when it was killed."""
-    run = site(inventory, *options)
-    try:
-        run.communicate(timeout=seconds)
-        return False
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
+def tasks(output):
+    """Return how many tasks have begun."""
+    return sum(line.startswith(("TASK [", "RUNNING HANDLER [")) for line in output)
+
+
+def kill_at(task, inventory, *options):
+    """Return whether the run got as far as that task: by its tasks and not by the clock, since a machine may be busy."""
+    run, seen = site(inventory, *options), []
+    for line in run.stdout:
+        seen.append(line)
+        if tasks(seen[-1:]) and tasks(seen) == task:
+            # In its middle, now and then.
+            time.sleep(task % 4 * 0.1)
+            break
+    under_way = run.poll() is None and tasks(seen) == task
+    with contextlib.suppress(ProcessLookupError):
         # The workers, and SSH's shared connections, are of the same group.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
+        os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    return under_way
 
 
 def ssh_answers(inventory):
@@ -49,6 +57,5 @@ def ssh_answers(inventory):
 
 
 if __name__ == "__main__":
-    killed = kill_after(float(sys.argv[2]), sys.argv[1], *sys.argv[3:])
+    assert kill_at(int(sys.argv[2]), sys.argv[1], *sys.argv[3:]), "the run was over before that task"
     ssh_answers(sys.argv[1])
-    print("killed" if killed else "it was done before")

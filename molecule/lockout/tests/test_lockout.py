@@ -80,14 +80,12 @@ def settle(as_app):
 
 
 def test_apply_killed_at_twenty_moments(prober, as_app):
-    duration = time.monotonic()
-    must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0)))
-    duration = time.monotonic() - duration
-    killed = 0
-    for number in range(1, 21):
-        killed += kill.kill_after(duration * number / 21, INVENTORY, *another_policy(number))
+    done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0)))
+    tasks = kill.tasks(done.stdout.splitlines())
+    for number in range(20):
+        # From the first task to the last.
+        assert kill.kill_at(1 + number * (tasks - 1) // 19, INVENTORY, *another_policy(number + 1))
         kill.ssh_answers(INVENTORY)
-    assert killed >= 18
     settle(as_app)
 
 
