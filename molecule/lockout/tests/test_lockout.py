@@ -14,11 +14,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kill
+from kill import DROPLETS, TOP, ssh_answers, start_on
 
 testinfra_hosts = ["ansible://bookworm"]
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
-TOP = kill.TOP
-DROPLETS = {"bookworm": "10.77.17.11", "trixie": "10.77.17.12"}
 SHARED = TOP / "molecule" / "shared"
 # Rules that nobody confirms are taken back after so many seconds.
 TRIAL = 3
@@ -33,19 +32,6 @@ def playbook(path, *options):
 def must(done):
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     return done
-
-
-def start_on(name, command):
-    """Start a command on a droplet over SSH, in a connection of its own."""
-    key = str(TOP / ".lab" / "ssh" / "id_ed25519")
-    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
-    words = [word for option in options for word in ("-o", option)]
-    return subprocess.Popen(
-        ["ssh", "-i", key, *words, f"root@{DROPLETS[name]}", command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def on(name, command):
@@ -83,9 +69,10 @@ def test_apply_killed_at_twenty_moments(prober, as_app):
     done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0)))
     tasks = kill.tasks(done.stdout.splitlines())
     for number in range(20):
-        # From the first task to the last.
-        assert kill.kill_at(1 + number * (tasks - 1) // 19, INVENTORY, *another_policy(number + 1))
-        kill.ssh_answers(INVENTORY)
+        # From the first task to the last, and now and then in the middle of one.
+        task = 1 + number * (tasks - 1) // 19
+        assert kill.kill_at(task, number % 4 * 0.1 if number < 15 else 0, INVENTORY, *another_policy(number + 1))
+        ssh_answers()
     settle(as_app)
 
 
@@ -96,13 +83,13 @@ def test_apply_killed_on_the_droplet(prober, as_app):
         run = kill.site(INVENTORY, "--tags", "firewall", *another_policy(100 + number))
         # As soon as the new rules are tried, or a little later. The brackets keep the pattern from finding itself.
         shoot = (
-            "for i in $(seq 200); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
+            "for i in $(seq 600); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
             f"sleep {number * 0.04}; pkill -9 -f 'redis-ports-bloc[k] try'; pkill -9 -f '^/usr/bin/python3( -)?$'"
         )
         shots = [start_on(name, shoot) for name in DROPLETS]
         run.communicate(timeout=60)
         hits += sum(shot.wait(timeout=60) == 0 for shot in shots)
-        kill.ssh_answers(INVENTORY)
+        ssh_answers()
     assert hits >= 8
     settle(as_app)
     must(playbook(TOP / "playbooks" / "site.yml"))
