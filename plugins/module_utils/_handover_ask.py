@@ -25,9 +25,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import reach
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import Sentinel, fields, resolve
 
-COMMANDS = ("INFO", "CLIENT", "CLUSTER", "REPLICAOF", "SLAVEOF")
+COMMANDS = ("INFO", "CLIENT", "CLUSTER", "CONFIG", "REPLICAOF", "SLAVEOF")
 # A replica that is further behind than what is written in this time is not in step.
 IN_STEP_SECONDS = 1.0
+# A Sentinel looks at its timeouts ten times a second.
+CALL_OFF_SECONDS = 3.0
 
 
 class Peer:
@@ -153,6 +155,25 @@ def fail_over(sentinel):
         # INPROG, and NOGOODSLAVE: it may not have heard from a replica yet that was restarted a moment ago.
         passing = str(reply).startswith(("INPROG", "NOGOODSLAVE"))
         raise Refused("the Sentinel at %s will not fail over: %s." % (sentinel.where, reply), passing=passing)
+
+
+def call_off(sentinel, seconds, timeout):
+    """Have a Sentinel give up the failover that it was ordered, as it does by itself after its failover-timeout.
+
+    seconds: how long it has taken. timeout: failover-timeout, as it is and remains. A promotion goes on.
+    """
+    if isinstance(sentinel.ask([_set_timeout(sentinel, max(1000, int(500 * seconds)))])[0], Exception):
+        return
+    try:
+        end = time.monotonic() + CALL_OFF_SECONDS
+        while failover_state(sentinel)[1] and time.monotonic() < end:
+            time.sleep(0.05)
+    finally:
+        sentinel.ask([_set_timeout(sentinel, timeout)])
+
+
+def _set_timeout(sentinel, milliseconds):
+    return ["SET", sentinel.name, "failover-timeout", str(milliseconds)]
 
 
 def is_tilted(sentinel):

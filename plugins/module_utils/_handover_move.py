@@ -6,12 +6,14 @@
 
 With Sentinels: SENTINEL FAILOVER alone promotes a replica while clients go on writing to the old master, and throws
 that away when it makes the old master a replica, some seconds later. So writes are paused first, until the old master
-follows the new one; those that waited are then refused, and their clients know it. The Sentinels can't demote it in the
-meantime, because what they publish on the same connection waits, too.
+follows the new one; those that waited are then refused, and their clients know it. The Sentinels may not demote it in
+the meantime, because what they publish on the same connection waits, too, and they take it for down. For the end of the
+pause of a run that was killed, it is made to refuse writes as soon as one of its replicas leaves it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask
@@ -20,14 +22,14 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import Sentinel
 
 POLL = 0.05
+NEED = "min-replicas-to-write"
 # For how long writes wait, at most, until the replicas have all of them; a run that is killed leaves twice that.
 CATCH_UP_SECONDS = 3.0
 # For how long they wait, at most, for the promotion, which takes Sentinels 1 to 2 s.
 PROMOTION_SECONDS = 15.0
 # How soon a Sentinel is known to have given up.
 GIVE_UP_SECONDS = 2.0
-# When a run is killed after that, Sentinels make the old master a replica by themselves. What they publish waits like a
-# write, so they first have to take the connection for dead.
+# When a run is killed after that, Sentinels make the old master a replica by themselves, mostly in this time.
 DEMOTION_SECONDS = 20.0
 # A manual failover of a cluster gives up after 5 s.
 CLUSTER_SECONDS = 6.0
@@ -64,8 +66,11 @@ class Pause:
         self.sentinel = Sentinel(_handover_ask.sentinel_login(self.params, place.watches[0].place))
         self.old = place.watches[0].address
         self.until_demoted = 2 * int(place.watches[0].master["down-after-milliseconds"]) / 1000 + DEMOTION_SECONDS
-        self.run_id = place.said.run_id
+        self.failover_timeout = place.watches[0].master["failover-timeout"]
+        self.run_id, self.replicas, self.least = place.said.run_id, len(place.said.attached), None
         self.begun = self.until = 0.0
+        # Whether another is master or may become it, once that is known; and who can't be asked.
+        self.elsewhere, self.silent, self.refused = None, "", False
 
     def hand_over(self):
         ordered = demoted = False
@@ -76,18 +81,32 @@ class Pause:
             self.pause(2 * CATCH_UP_SECONDS)
             self.catch_up()
             self.pause(self.until_demoted)
+            self.need_all_replicas()
             ordered = True
-            _handover_ask.fail_over(self.sentinel)
+            self.order()
             heir = self.wait_for_heir()
             self.demote(heir)
             demoted = True
             _handover_ask.write_following(self.params, self.file, *heir.address)
             return heir.name, round(time.monotonic() - self.begun, 2)
         finally:
+            # Once another is master, or may still become it, writes here would be lost: then the pause ends by itself.
+            sure = demoted or not ordered
+            go_on = sure or not self.is_master_elsewhere()
+            # A Sentinel that can't be asked may still do as it was told; then writes have to be refused at once.
+            sure = sure or self.refused or self.given_up()
             self.sentinel.close()
-            # Once another is master, writes here would be lost: then the pause has to end by itself.
-            if demoted or not ordered or not self.somebody_promoted():
+            if go_on:
+                if sure:
+                    self.need_as_before()
                 self.own.run("CLIENT", "UNPAUSE")
+
+    def order(self):
+        try:
+            _handover_ask.fail_over(self.sentinel)
+        except Refused:
+            self.refused = True
+            raise
 
     def pause(self, seconds):
         """Let writes wait from now on. Raises Refused when those of an earlier pause are let in already."""
@@ -95,6 +114,18 @@ class Pause:
             raise Refused("%s took longer than the pause of its writes." % self.own.name, passing=True)
         self.until = time.monotonic() + seconds
         self.own.run("CLIENT", "PAUSE", int(seconds * 1000), "WRITE")
+
+    def need_all_replicas(self):
+        """Have writes refused once a replica has left, as the one that is promoted does."""
+        # A server whose CONFIG is disabled does without.
+        with contextlib.suppress(ConnectionProblem):
+            self.least = self.own.run("CONFIG", "GET", NEED)[1]
+            self.own.run("CONFIG", "SET", NEED, max(self.replicas, int(self.least)))
+
+    def need_as_before(self):
+        if self.least is not None:
+            with contextlib.suppress(ConnectionProblem):
+                self.own.run("CONFIG", "SET", NEED, self.least)
 
     def catch_up(self):
         """Wait until all that could be promoted have what the master has."""
@@ -126,27 +157,54 @@ class Pause:
                 # It goes on afterwards, and what is written until then would be lost.
                 self.pause(self.until_demoted)
                 end = time.monotonic() + GIVE_UP_SECONDS
-        if self.somebody_promoted():
+        seconds = time.monotonic() - begun
+        if under_way:
+            # A replica that comes back would still do as it was told.
+            with contextlib.suppress(ConnectionProblem):
+                _handover_ask.call_off(self.sentinel, seconds, self.failover_timeout)
+        if self.is_master_elsewhere():
+            what = "a replica was promoted, but the Sentinel at %s does not say so"
+            if self.silent:
+                what = "the Sentinel at %%s took the order, and %s, which may be promoted, can't be asked" % self.silent
             raise Refused(
-                "a replica was promoted, but the Sentinel at %s does not say so: %s takes no writes for %d s more, "
-                "and is left to the Sentinels." % (self.sentinel.where, self.own.name, self.until - time.monotonic())
+                "%s: %s takes no writes for %d s more, and is left to the Sentinels."
+                % (what % self.sentinel.where, self.own.name, self.until - time.monotonic())
             )
         raise Refused(
             "the Sentinel at %s took the order and promoted nobody within %d s: look at ACL LOG on the replicas for "
-            "what its user was denied, and at its own log." % (self.sentinel.where, time.monotonic() - begun)
+            "what its user was denied, and at its own log." % (self.sentinel.where, seconds)
         )
 
-    def somebody_promoted(self):
-        """Tell whether one of the replicas is a master now."""
-        for heir in self.heirs:
-            for _attempt in range(2):
-                try:
-                    if heir.said().master is None:
-                        return True
-                    break
-                except ConnectionProblem:
-                    continue
-        return False
+    def is_master_elsewhere(self):
+        """Tell whether another server is the master now, or may become it by this order."""
+        if self.elsewhere is None:
+            self.elsewhere = not self.given_up() and self.promoted() is not False
+        return self.elsewhere
+
+    def given_up(self):
+        """Tell whether the Sentinel is done and the master is who it was: then who was promoted is made a replica."""
+        try:
+            address, under_way = _handover_ask.failover_state(self.sentinel)
+        except ConnectionProblem:
+            return False
+        return not under_way and _handover_ask.same_address(address, self.old)
+
+    def promoted(self):
+        """Tell whether one of the replicas is a master now; None when one of them can't be asked."""
+        found = {heir.name: self._is_master(heir) for heir in self.heirs}
+        if True in found.values():
+            self.silent = ""
+            return True
+        self.silent = " and ".join(name for name, said in found.items() if said is None)
+        return None if self.silent else False
+
+    @staticmethod
+    def _is_master(heir):
+        # The second time over a new connection: Sentinels close those to a server that they promote.
+        for _attempt in range(2):
+            with contextlib.suppress(ConnectionProblem):
+                return heir.said().master is None
+        return None
 
     def demote(self, heir):
         if time.monotonic() > self.until:

@@ -79,6 +79,8 @@ class Rolling:
             self.done.restarted, self.done.pending = True, "none"
             return
         file = place.file if place else None
+        if place and (place.heirs or place.part == "replica") and not self.params["allow_data_loss"]:
+            secure_data(self.params, self.unit.ports(), others_have_them=True)
         if place and place.part == "master" and place.heirs:
             self.done.handed_over_to, self.done.gap = _handover_move.hand_over(self.group, place)
             self.group.handed_over = True

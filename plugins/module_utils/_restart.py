@@ -36,26 +36,27 @@ class _Server:
         return dict(line.partition(":")[::2] for line in reply.splitlines() if ":" in line)
 
 
-def secure_data(params, ports):
-    """Make sure that a restart keeps the running server's keys.
+def secure_data(params, ports, others_have_them=False):
+    """Make sure that a restart keeps the running server's keys, and that the server ends.
 
     params: the module's options. ports: where the process really listens (a server that is taken over may listen
     elsewhere than the options say). A server with keys and no persistence gets save points, and one save proves that
-    they work; so does one whose last save failed. Raises DataAtRisk before anything is stopped.
+    they work; so does one whose last save failed, because a server that can't save does not end on SIGTERM.
+    others_have_them: one that saves nothing need not. Raises DataAtRisk before anything is stopped.
     """
     try:
         client = reach(params, ports)
     except _connection.ConnectionProblem as problem:
         raise unaskable(problem, "whether its data would survive a restart") from problem
     try:
-        _secure(_Server(client, params.get("renamed_commands") or {}))
+        _secure(_Server(client, params.get("renamed_commands") or {}), others_have_them)
     except (_connection.redis.RedisError, OSError) as error:
         raise DataAtRisk("The server holds data, and making it save them failed: %s" % error) from error
     finally:
         client.close()
 
 
-def _secure(server):
+def _secure(server, others_have_them):
     if not server.run("DBSIZE") and not any(re.fullmatch(r"db\d+", name) for name in server.info("keyspace")):
         return
     persistence = server.info("persistence")
@@ -67,6 +68,8 @@ def _secure(server):
     if reply and reply[1]:
         if persistence.get("rdb_last_bgsave_status", "ok") != "ok":
             _prove_save(server)
+        return
+    if others_have_them:
         return
     server.run("CONFIG", "SET", "save", RESCUE_SAVE)
     try:

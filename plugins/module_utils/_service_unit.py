@@ -13,6 +13,11 @@ import time
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
+# A server that saves its data takes as long as it takes, and Debian sets no limit.
+STOP_SECONDS = 600
+# What timeout(1) ends with then.
+TIMED_OUT = 124
+
 
 class Service:
     """One unit and what is done to it."""
@@ -22,8 +27,15 @@ class Service:
         self.unit = module.params["unit"] + ".service"
         self.drop_in_path = "/etc/systemd/system/%s.d/%s" % (self.unit, module.params["drop_in_name"])
 
-    def systemctl(self, *arguments):
-        code, out, error = self.module.run_command(["systemctl", *arguments])
+    def systemctl(self, *arguments, seconds=None):
+        limit = ["timeout", str(seconds)] if seconds else []
+        code, out, error = self.module.run_command([*limit, "systemctl", *arguments])
+        if code == TIMED_OUT and seconds:
+            self.module.fail_json(
+                msg="systemctl %s has not come to an end within %d s. A server that can't save its data does not end: "
+                "its log says why (disk, rights of its folder). systemd goes on as soon as it can."
+                % (" ".join(arguments), seconds)
+            )
         if code:
             _code, journal, _error = self.module.run_command(
                 ["journalctl", "--unit", self.unit, "--lines", "15", "--no-pager", "--output", "cat"]
@@ -93,7 +105,7 @@ class Service:
     def _run(self, verb):
         # A unit that failed too often refuses to start until the counter is cleared.
         self.systemctl("reset-failed", self.unit)
-        self.systemctl(verb, self.unit)
+        self.systemctl(verb, self.unit, seconds=STOP_SECONDS + self.module.params["start_timeout"])
         self.wait()
 
     def answers(self):

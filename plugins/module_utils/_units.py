@@ -47,12 +47,17 @@ class Plan:
 
 def patterns(engine):
     """Return what to ask systemctl for."""
-    return ["%s-server.service" % engine, "%s-server@*.service" % engine]
+    kinds = ("%s-server.service", "%s-server@*.service", "%s-sentinel.service")
+    return [kind % name for name in (engine, other_engine(engine)) for kind in kinds]
+
+
+def other_engine(engine):
+    return "valkey" if engine == "redis" else "redis"
 
 
 def instance_of(unit):
-    """Return the name of the instance that a unit runs."""
-    return unit.partition("@")[2] or "default"
+    """Return the name of the instance that a unit runs, None for a Sentinel."""
+    return None if unit.endswith("-sentinel") else unit.partition("@")[2] or "default"
 
 
 def unit_of(engine, instance):
@@ -61,7 +66,7 @@ def unit_of(engine, instance):
 
 def find(engine, listing, drop_in_name, folder=UNITS):
     """Return {name: Unit}. listing: the output of systemctl list-units, without legend, in its plain form."""
-    ours = re.compile(r"%s-server(@.+)?\.service" % re.escape(engine))
+    ours = re.compile(r"%s-(server(@.+)?|sentinel)\.service" % re.escape(engine))
     states, enabled, drop_ins = {}, set(), {}
     for line in listing.splitlines():
         words = line.lstrip(" *●").split()
@@ -81,6 +86,33 @@ def find(engine, listing, drop_in_name, folder=UNITS):
         )
         for name in sorted({*states, *enabled, *drop_ins})
     }
+
+
+def other_problems(engine, found, listening):
+    """Return why this engine can't be set up beside what the host has of the other one.
+
+    found: {name: Unit} of the other one. listening: {unit: those of the declared ports at which it listens}.
+    """
+    other, problems = other_engine(engine), []
+    ours = [unit for unit in found.values() if unit.drop_in is not None]
+    if ours:
+        problems.append(
+            "engine (redis_engine) is %s, and this collection has set up %s here: %s. The data in /var/lib/%s would "
+            "not go over. Set redis_engine: %s again. To change all the same, first let this host go: with "
+            "redis_engine: %s, redis_instances: [], and no more in redis_sentinel_hosts, its servers are stopped and "
+            "keep their data."
+            % (
+                *(engine, other, ", ".join("%s.service (%s)" % (unit.name, unit.state) for unit in ours)),
+                *(other, other, other),
+            )
+        )
+    return problems + [
+        "%s.service, which this collection has not set up, listens at %s, which is declared for %s: set redis_engine: "
+        "%s, or another port, or stop it: systemctl disable --now %s"
+        % (name, " and ".join("port %d" % port for port in ports), engine, other, name)
+        for name, ports in listening.items()
+        if ports and found[name].drop_in is None
+    ]
 
 
 def _entries(folder):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_instances
-short_description: Stop the Redis or Valkey instances of a host that are no longer declared
+short_description: Stop the servers and the Sentinel of a host that are no longer declared
 version_added: 0.1.0
 author:
   - Celebrum Redis Hardening contributors (@celebrum)
 description:
-  - Makes the server units that run on a host be no others than the declared ones. It starts none; that is what
-    M(celebrum.redis_hardening.redis_service) does.
+  - Makes the units of servers and of a Sentinel that run on a host be no others than the declared ones. It starts none;
+    that is what M(celebrum.redis_hardening.redis_service) does.
   - A unit that this collection has set up, which is told from its drop-in, and that is no longer declared is stopped,
     disabled, and loses its drop-in. Its configuration, users, log and data stay, unless O(purge) names it.
   - The unit that the package brings is disabled when it is not declared and does not run, because it would start with
@@ -21,6 +21,8 @@ description:
   - Other instances that this collection has not set up are left alone, with a warning.
   - An instance is not stopped when its configuration saves no data, unless O(purge) names it. Everything is checked
     before anything is changed.
+  - It fails where this collection has set up the other engine, whose data would not go over, and where a server of that
+    listens at one of O(ports).
 options:
   engine:
     description: Which server it is. It names the units and the folders.
@@ -29,10 +31,16 @@ options:
     default: redis
   units:
     description:
-      - Names of the declared units, without C(.service), as in V(redis-server) and V(redis-server@7000).
+      - Names of the declared units, without C(.service), as in V(redis-server) and V(redis-server@7000), and
+        V(redis-sentinel) on a host with a Sentinel.
     type: list
     elements: str
     required: true
+  ports:
+    description: Ports of the declared units, at which no server of the other engine may listen.
+    type: list
+    elements: int
+    default: []
   purge:
     description:
       - Names of instances whose configuration, users, log and data are deleted, once they have been stopped; V(default)
@@ -76,6 +84,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+needed:
+  description: Whether there is something to change.
+  returned: success, in check mode
+  type: bool
 stopped:
   description: Units that were stopped (in check mode, would be).
   returned: success
@@ -159,7 +171,7 @@ def look_at_files(module, found, plan):
     engine, purge = module.params["engine"], module.params["purge"]
     for name in plan.stop:
         instance = _units.instance_of(name)
-        if instance not in purge:
+        if instance and instance not in purge:
             problem = Files(engine, instance).stop_problem(name, found[name].drop_in)
             plan.problems += [problem] if problem else []
     paths = {}
@@ -169,6 +181,18 @@ def look_at_files(module, found, plan):
         except Refused as problem:
             plan.problems.append(str(problem))
     return {instance: present for instance, present in paths.items() if present}
+
+
+def look_at_other(module, listing):
+    """Return what stands against this engine on the host: the other one."""
+    params = module.params
+    found, listening = _units.find(_units.other_engine(params["engine"]), listing, params["drop_in_name"]), {}
+    for unit in found.values():
+        if unit.active and params["ports"]:
+            shown = _systemd.parse_show(systemctl(module, "show", unit.name + ".service", "--property", "MainPID"))
+            ports = _systemd.listening_ports(shown.get("MainPID", "0"))
+            listening[unit.name] = [port for port in ports if port in params["ports"]]
+    return _units.other_problems(params["engine"], found, listening)
 
 
 def carry_out(module, found, plan, paths):
@@ -201,6 +225,7 @@ def main():
         argument_spec=dict(
             engine=dict(type="str", default="redis", choices=["redis", "valkey"]),
             units=dict(type="list", elements="str", required=True),
+            ports=dict(type="list", elements="int", default=[]),
             purge=dict(type="list", elements="str", default=[]),
             drop_in_name=dict(type="str", default="hardening.conf"),
             stop_timeout=dict(type="int", default=600),
@@ -218,6 +243,7 @@ def main():
         params["engine"], found, {name.removesuffix(".service") for name in params["units"]}, params["purge"]
     )
     paths = look_at_files(module, found, plan)
+    plan.problems += look_at_other(module, listing)
     if plan.problems:
         module.fail_json(msg="Nothing was changed. %s" % " ".join(plan.problems))
     for warning in plan.warnings:
@@ -229,6 +255,9 @@ def main():
             module.fail_json(msg=str(problem))
     changed = bool(plan.stop or plan.disable or plan.release or paths)
     result = dict(changed=changed, stopped=plan.stop, disabled=plan.disable, purged=list(paths))
+    if module.check_mode:
+        # Where changed is taken away from the task.
+        result["needed"] = changed
     if module._diff and changed:
         result["diff"] = diff(found, plan, paths)
     module.exit_json(**result)

@@ -12,6 +12,7 @@ import time
 
 import redis
 from conftest import SERVERS, free_ports
+from waiting import wait_for
 
 SECRET = "correct-horse-battery"
 REPLICA_SECRET = "tortoise-of-the-replicas"
@@ -50,7 +51,7 @@ class Node:
             + "\n"
         )
         self.process = subprocess.Popen([self.binary, str(self.folder / "server.conf")])
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while wait:
             try:
                 return self if self.client().execute_command("PING") else None
@@ -97,7 +98,7 @@ class Lab:
             node.start(*settings, wait=False)
         self.nodes += new
         for node in new:
-            wait_for(node.client().ping, 5)
+            wait_for(node.client().ping, 60)
         return new
 
     def name(self, node):
@@ -130,18 +131,6 @@ def members(node):
     return rows
 
 
-def wait_for(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except redis.RedisError:
-            pass
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 class Writer(threading.Thread):
     """An application that writes new keys all the time and remembers those that were acknowledged."""
 
@@ -166,13 +155,15 @@ class Writer(threading.Thread):
                 value = self.acknowledged.pop(older, None)
                 if value is not None and client.append(older, "x"):
                     self.acknowledged[older] = value + b"x"
+                # Others need the processor, too.
+                time.sleep(0.001)
             # AttributeError: redis-py's own, when a node that it was about to ask has just left.
             except (redis.RedisError, AttributeError) as error:
                 self.errors.append(f"{key}: {error!r}")
 
     def __enter__(self):
         self.start()
-        wait_for(lambda: len(self.acknowledged) > 200, 10)
+        wait_for(lambda: len(self.acknowledged) > 200, 60)
         return self
 
     def __exit__(self, *_what):

@@ -71,7 +71,7 @@ class Server:
         """Stop the server as systemd would, start it from the same file."""
         self.stop()
         self.process = subprocess.Popen([self.binary, str(self.config)])
-        for _attempt in range(200):
+        for _attempt in range(3000):
             if self.process.poll() is not None:
                 raise RuntimeError((self.folder / "server.log").read_text())
             try:

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import redis
 from conftest import SERVERS, free_ports
+from waiting import wait_for
 
 SECRET = "correct-horse-battery"
 WATCHER = "watcher-of-the-data-nodes"
@@ -78,6 +78,8 @@ class Process:
 class Group:
     def __init__(self, kind, folder, run_module, data=DATA, sentinel=SENTINEL, tls=None):
         self.kind, self.folder, self.run_module, self.tls = kind, folder, run_module, tls or {}
+        # A busy machine may stand still for seconds, and that is no failover yet.
+        self.down_after = 15000
         ports = free_ports(6)
         self.data = [
             Process(kind, folder / f"d{n}", ports[n], data + f"replicaof 127.0.0.1 {ports[0]}\n" * (n > 0), tls=tls)
@@ -87,8 +89,8 @@ class Group:
 
     def ready(self):
         for one in (*self.data, *self.sentinels):
-            wait_for(one.client().ping)
-        wait_for(lambda: b"connected_slaves:2" in self.data[0].ask("INFO", "replication"))
+            wait_for(one.client().ping, 60)
+        wait_for(lambda: b"connected_slaves:2" in self.data[0].ask("INFO", "replication"), 60)
         return self
 
     def options(self, number, **more):
@@ -96,7 +98,7 @@ class Group:
             **{"login_port": self.sentinels[number].port, "login_user": "admin", "login_password": SECRET},
             "sentinels": [{"host": "127.0.0.1", "port": one.port} for one in self.sentinels],
             **{"master_host": "127.0.0.1", "master_port": self.data[0].port, "quorum": 2},
-            **{"down_after_milliseconds": 2000, "failover_timeout": 5000, "parallel_syncs": 1, "timeout": 0},
+            **{"down_after_milliseconds": self.down_after, "failover_timeout": 5000, "parallel_syncs": 1, "timeout": 0},
             **{"auth_user": "sentinel", "auth_pass": WATCHER, "sentinel_user": "peer", "sentinel_pass": PEER},
             **{"renamed_commands": {"CONFIG": "the-new-config", "FLUSHALL": ""}, **self.tls, **more},
         }
@@ -111,6 +113,12 @@ class Group:
     def run_all(self, **more):
         return [self.run(number, **more) for number in range(3)]
 
+    def soon_down(self, milliseconds=1500):
+        """Have the Sentinels wait no longer than needed for what is down from now on."""
+        self.down_after = milliseconds
+        for one in self.sentinels:
+            one.ask("SENTINEL", "SET", "mymaster", "down-after-milliseconds", milliseconds)
+
     def know_each_other(self, replicas=2):
         def known():
             rows = [one.row("MASTER", "mymaster") for one in self.sentinels]
@@ -119,7 +127,7 @@ class Group:
                 for row in rows
             )
 
-        wait_for(known, 20)
+        wait_for(known, 60)
         return self
 
     def told(self, number):
@@ -133,15 +141,3 @@ class Group:
     def stop(self):
         for one in (*self.data, *self.sentinels):
             one.kill()
-
-
-def wait_for(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except redis.RedisError:
-            pass
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)

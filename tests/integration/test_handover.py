@@ -15,7 +15,7 @@ import time
 import cluster_lab
 import pytest
 import redis
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_move
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_move
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
 from conftest import NAMES
@@ -38,7 +38,7 @@ class Unit:
         self.process.process.terminate()
         self.process.process.wait(timeout=20)
         self.process.start()
-        wait_for(self.process.client().ping)
+        wait_for(self.process.client().ping, 60)
         self.restarts += 1
 
 
@@ -57,13 +57,15 @@ class Writer(threading.Thread):
             try:
                 clients[at].execute_command("SET", f"k{number}", number)
                 self.acknowledged.append(number)
+                # Others need the processor, too.
+                time.sleep(0.001)
             except redis.RedisError:
                 at = (at + 1) % len(clients)
                 time.sleep(0.01)
 
     def __enter__(self):
         self.start()
-        wait_for(lambda: len(self.acknowledged) > 100)
+        wait_for(lambda: len(self.acknowledged) > 100, 60)
         return self
 
     def __exit__(self, *_what):
@@ -80,7 +82,7 @@ def options(group, number, **more):
     own = group.data[number]
     found = {name: option.get("default") for name, option in redis_argument_spec().items()}
     found.update(login_port=own.port, login_user="admin", login_password=SECRET, config_file=str(own.file))
-    found.update(renamed_commands={"CONFIG": "the-new-config"}, allow_data_loss=False, start_timeout=20)
+    found.update(renamed_commands={"CONFIG": "the-new-config"}, allow_data_loss=False, start_timeout=60)
     found.update(sentinels=[{"host": "127.0.0.1", "port": one.port} for one in group.sentinels])
     found.update(nodes=[{"host": "127.0.0.1", "port": one.port} for one in group.data])
     found.update(sentinel_master_name="mymaster", sentinel_user="admin", sentinel_password=SECRET)
@@ -168,31 +170,78 @@ def one_group(tmp_path, run_module):
         one.stop()
 
 
-def test_a_run_that_is_killed_loses_nothing_and_can_be_repeated(one_group):
-    watch(one_group)
+def killed(group, place, name):
+    """Run in a process of its own, which is killed after this function."""
 
-    def killed():
-        demote = _handover_move.Pause.demote
+    def run():
+        function = getattr(place, name)
 
-        def demote_and_die(self, heir):
-            demote(self, heir)
+        def do_and_die(*arguments):
+            function(*arguments)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        _handover_move.Pause.demote = demote_and_die
-        roll(one_group, 0, "master")
+        setattr(place, name, do_and_die)
+        roll(group, 0, "master")
 
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_a_run_that_is_killed_loses_nothing_and_can_be_repeated(one_group):
+    watch(one_group)
     with Writer(one_group) as writer:
-        process = multiprocessing.get_context("fork").Process(target=killed)
-        process.start()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        killed(one_group, _handover_move.Pause, "demote")
         before = one_group.data[0].process.pid
         assert roll(one_group, 0, "master").restarted
         written = len(writer.acknowledged)
-        wait_for(lambda: len(writer.acknowledged) > written + 100)
+        wait_for(lambda: len(writer.acknowledged) > written + 100, 60)
     (master,) = masters(one_group)
     assert master != 0 and one_group.data[0].process.pid != before
     assert writer.lost(one_group.data[master].client()) == []
+
+
+def test_when_the_pause_of_a_run_that_was_killed_ends_before_the_demotion(one_group, monkeypatch):
+    """The old master takes no write that would be thrown away when the Sentinels make it a replica at last."""
+    watch(one_group)
+    # Sentinels take 8 s at least.
+    monkeypatch.setattr(_handover_move, "DEMOTION_SECONDS", -7.0)
+    with Writer(one_group) as writer:
+        killed(one_group, _handover_ask, "fail_over")
+        wait_for(lambda: len(masters(one_group)) == 2, 60)
+        wait_for(lambda: len(masters(one_group)) == 1, 60)
+        written = len(writer.acknowledged)
+        wait_for(lambda: len(writer.acknowledged) > written + 100, 60)
+    (master,) = masters(one_group)
+    assert master != 0 and writer.lost(one_group.data[master].client()) == []
+
+
+def test_replicas_that_stand_still_after_the_order(one_group, monkeypatch):
+    """They do as they were told when they go on, and by then clients have written to the old master again."""
+    group = one_group
+    watch(group)
+    fail_over = _handover_ask.fail_over
+
+    def order_and_stand_still(sentinel):
+        for one in group.data[1:]:
+            one.process.send_signal(signal.SIGSTOP)
+        fail_over(sentinel)
+
+    monkeypatch.setattr(_handover_ask, "fail_over", order_and_stand_still)
+    monkeypatch.setattr(_handover_move, "PROMOTION_SECONDS", 1.0)
+    with Writer(group) as writer:
+        with pytest.raises(NotDone, match="took the order and promoted nobody"):
+            roll(group, 0, "master", login_timeout=0.5)
+        written = len(writer.acknowledged)
+        wait_for(lambda: len(writer.acknowledged) > written + 100, 60)
+        for one in group.data[1:]:
+            one.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: len(masters(group)) == 2, 60)
+        wait_for(lambda: len(masters(group)) == 1, 60)
+    assert masters(group) == [0] and writer.lost(group.data[0].client()) == []
+    assert {one.row("MASTER", "mymaster")["failover-timeout"] for one in group.sentinels} == {"20000"}
+    assert group.data[0].ask("the-new-config", "GET", "min-replicas-to-write")[1] == b"0"
 
 
 def test_without_sentinels_a_master_is_restarted_in_place_with_its_data(one_group):
@@ -230,7 +279,19 @@ def test_refused_while_the_group_is_not_whole(one_group, monkeypatch):
     refused(group, 1, "not connected to the master|link to the master is down", role="replica")
     refused(group, 2, f"127.0.0.1:{group.data[1].port}, a replica", role="replica")
     group.data[1].ask("the-new-config", "SET", "masterauth", REPLICA)
-    wait_for(lambda: b"connected_slaves:2" in group.data[0].ask("INFO", "replication"))
+    wait_for(lambda: b"connected_slaves:2" in group.data[0].ask("INFO", "replication"), 60)
+
+    # A replica that would not end, because it can't save.
+    group.data[0].ask("SET", "k", "v")
+    file = group.data[1].folder / "dump.rdb"
+    file.unlink(missing_ok=True)
+    file.mkdir()
+    group.data[1].ask("the-new-config", "SET", "save", "3600 1")
+    group.data[1].ask("BGSAVE")
+    wait_for(lambda: b"rdb_last_bgsave_status:err" in group.data[1].ask("INFO", "persistence"))
+    refused(group, 1, "data that it can't save", role="replica")
+    file.rmdir()
+    group.data[1].ask("the-new-config", "SET", "save", "")
 
     # Sentinels whose user lacks a right on the replicas: they take the order, and nothing comes of it.
     for one in group.data[1:]:
@@ -239,7 +300,7 @@ def test_refused_while_the_group_is_not_whole(one_group, monkeypatch):
     with Writer(group) as writer:
         refused(group, 0, "promoted nobody", handover_timeout=20)
         written = len(writer.acknowledged)
-        wait_for(lambda: len(writer.acknowledged) > written + 100, 1)
+        wait_for(lambda: len(writer.acknowledged) > written + 100, 60)
     assert writer.lost(group.data[0].client()) == []
 
     # A Sentinel that does not answer, one that knows the group by another name, and one that thinks otherwise.
@@ -280,7 +341,7 @@ def lab(request, certificates, tmp_path, run_module):
 
 def roll_node(lab, node, role, **more):
     found = {name: option.get("default") for name, option in redis_argument_spec().items()}
-    found.update(lab.options([]), login_port=lab.entry(node)["port"], start_timeout=20, handover_timeout=60)
+    found.update(lab.options([]), login_port=lab.entry(node)["port"], start_timeout=60, handover_timeout=60)
     found.update(renamed_commands={}, allow_data_loss=False, nodes=[], sentinels=[], config_file=None)
     unit = ClusterUnit(node)
     done = Rolling({**found, **more}, unit).run(role)

@@ -64,7 +64,7 @@ def test_made_and_failed_over(lab, run_module):
     refused = run_module("redis_cluster", options)
     assert refused["failed"] and lab.name(nodes[0]) in refused["msg"] and "Nothing was changed" in refused["msg"]
     dead = next(node for node, at in ids.items() if at == 0)
-    wait_for(lambda: "slave" not in members(nodes[1])[heir_of(dead, made, lab, ids)][0], 10)
+    wait_for(lambda: "slave" not in members(nodes[1])[heir_of(dead, made, lab, ids)][0], 60)
     assert ("RH-CLU-01", "error") in verdicts(run_module, options)[0]
     nodes[0].start()
     again = run_module("redis_cluster", options, diff=True)
@@ -93,7 +93,7 @@ def test_slots_move_under_a_writer(lab, run_module):
         gone = run_module("redis_cluster", wanted(lab, [first[0], first[2], new], [first[1]], replicas=0))
         assert gone["changed"], gone
         seen = len(writer.acknowledged)
-        wait_for(lambda: len(writer.acknowledged) > seen + 50, 10)
+        wait_for(lambda: len(writer.acknowledged) > seen + 50, 60)
     assert writer.lost() == [] and len(writer.acknowledged) > 300
     assert not writer.errors or all("AttributeError" in error for error in writer.errors), writer.errors
     assert shares(new) == [5461, 5461, 5462] and len(members(new)) == 3
@@ -114,7 +114,7 @@ def interrupt(options, condition):
     )
     process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": parameters}))
     process.stdin.close()
-    wait_for(condition, 20)
+    wait_for(condition, 60)
     process.kill()
     assert process.wait() == -9, "it was done before it could be interrupted"
 
@@ -181,7 +181,7 @@ def test_refused_with_nothing_changed(lab, run_module):
     assert "127.0.0.1:1 " in refuse({**options, "nodes": [*options["nodes"], nowhere]})
     # A slot has to be its own before a node takes a key, as in a server that was a cluster of its own.
     extra.cluster("ADDSLOTS", *range(SLOTS))
-    wait_for(lambda: extra.client().execute_command("SET", "foreign", "1") == b"OK", 10)
+    wait_for(lambda: extra.client().execute_command("SET", "foreign", "1") == b"OK", 60)
     before = [members(node) for node in lab.nodes]
     assert "different clusters" in refuse(options)
     # Only now is it no cluster any more, but there is its key.
@@ -223,7 +223,7 @@ def test_a_stranger_can_not_join(lab, run_module):
     # One with a certificate gets in without any password, which is found, refused and undone.
     insider = lab.add(1)[0]
     insider.cluster("MEET", "127.0.0.1", nodes[0].port, nodes[0].bus)
-    wait_for(lambda: all(len(members(node)) == 4 for node in nodes), 10)
+    wait_for(lambda: all(len(members(node)) == 4 for node in nodes), 60)
     statuses, findings = verdicts(run_module, options)
     assert ("RH-CLU-03", "fail") in statuses, findings
     refused = run_module("redis_cluster", options)

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -34,6 +36,7 @@ elif verb in ("stop", "kill"):
 elif verb == "show":
     one = state[units[0]]
     print("ActiveState=%s\\nResult=%s\\nJob=%s" % (one["state"], one["result"], 7 * (one["state"] == "deactivating")))
+    print("MainPID=%d" % one.get("pid", 0))
 elif verb == "disable":
     for unit in units:
         os.unlink("/etc/systemd/system/multi-user.target.wants/" + unit)
@@ -122,6 +125,7 @@ def check_and_run(host, units, **more):
     assert not predicted.get("failed"), predicted
     assert len(host.calls()) == 1
     done = host.run(units, **more)
+    assert predicted.pop("needed") is done["changed"]
     assert done == predicted | {"invocation": done["invocation"]}
     return done
 
@@ -210,3 +214,38 @@ def test_a_link_in_the_way_of_a_purge(host):
     result = host.run([], purge=["7000"])
     assert result["failed"] and "symbolic link" in result["msg"]
     assert (host.files(), host.state()) == before
+
+
+def test_a_sentinel_that_is_no_longer_declared_is_stopped(host):
+    host.instance("default")
+    unit = "redis-sentinel.service"
+    host.save(host.state() | {unit: {"state": "active", "result": "success"}})
+    (host.folder / "etc/systemd/system/multi-user.target.wants" / unit).symlink_to("/lib/nowhere")
+    (host.folder / f"etc/systemd/system/{unit}.d").mkdir()
+    (host.folder / f"etc/systemd/system/{unit}.d/hardening.conf").write_text("[Service]\n")
+    assert not check_and_run(host, ["redis-server", "redis-sentinel"])["changed"]
+    done = check_and_run(host, ["redis-server"])
+    assert done["stopped"] == done["disabled"] == ["redis-sentinel"]
+    assert not check_and_run(host, ["redis-server"])["changed"]
+
+
+def test_another_engine_than_before(host):
+    """Its data would not go over, and the ports are taken."""
+    host.instance("default")
+    before = host.files(), host.state()
+    for check in (True, False):
+        refused = host.run(["valkey-server"], check=check, engine="valkey")
+        assert refused["failed"] and "has set up redis here: redis-server.service (active)" in refused["msg"]
+        assert (host.files(), host.state()) == before
+    # As the message says.
+    assert check_and_run(host, [])["stopped"] == ["redis-server"]
+    assert host.run(["valkey-server"], engine="valkey")["changed"] is False
+
+
+def test_a_foreign_server_of_the_other_engine_at_a_declared_port(host):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host.instance("default", ours=False, pid=os.getpid())
+        port = listener.getsockname()[1]
+        refused = host.run(["valkey-server"], engine="valkey", ports=[1, port])
+        assert refused["failed"] and "redis-server.service" in refused["msg"] and f"at port {port}," in refused["msg"]
+        assert not host.run(["valkey-server"], engine="valkey", ports=[1]).get("failed")

@@ -61,7 +61,7 @@ class Unit:
         return self.wait()
 
     def wait(self):
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while True:
             try:
                 return self.client().ping()

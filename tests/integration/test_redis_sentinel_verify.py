@@ -16,7 +16,8 @@ def group(request, tmp_path_factory, run_module):
     one = Group(request.param, tmp_path_factory.mktemp("sentinels"), run_module)
     try:
         one.ready().run_all()
-        yield one.know_each_other()
+        one.know_each_other().soon_down(3000)
+        yield one
     finally:
         one.stop()
 
@@ -81,7 +82,7 @@ def test_an_open_sentinel_is_found(group):
 def test_a_wrong_password_is_found(group):
     own = group.sentinels[0]
     own.ask("SENTINEL", "SET", "mymaster", "auth-pass", "drifted")
-    wait_for(lambda: "s_down" in own.row("MASTER", "mymaster")["flags"])
+    wait_for(lambda: "s_down" in own.row("MASTER", "mymaster")["flags"], 60)
     assert ("RH-SEN-05", f"127.0.0.1:{group.data[0].port}") in failed(group)
     assert group.run(0)["changes"] == ["auth-pass"]
     group.know_each_other()
@@ -90,7 +91,7 @@ def test_a_wrong_password_is_found(group):
 def test_a_quorum_that_is_lost_is_found(group):
     for one in group.sentinels[1:]:
         one.kill()
-    wait_for(lambda: {key[0] for key in failed(group)} == {"RH-SEN-02", "RH-SEN-04"})
+    wait_for(lambda: {key[0] for key in failed(group)} == {"RH-SEN-02", "RH-SEN-04"}, 60)
     assert "NOQUORUM" in failed(group)[("RH-SEN-04", "")]
 
 

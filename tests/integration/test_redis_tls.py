@@ -76,6 +76,8 @@ class Client(threading.Thread):
                 with self.fresh() as other:
                     other.get("key")
                 self.count += 1
+                # The module needs the processor, too.
+                self.stop.wait(0.02)
         except Exception as error:
             self.error = error
 

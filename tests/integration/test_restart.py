@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 import pytest
@@ -104,3 +105,24 @@ def test_last_save_that_failed_is_tried_again(server):
     file.rmdir()
     secure_data(params(server), [])
     assert file.is_file()
+
+
+def test_what_others_have_need_not_be_saved_but_the_server_must_end(server):
+    file = server.folder / "dump.rdb"
+    server.start("stop-writes-on-bgsave-error no")
+    put_key(server.client(db=3))
+    secure_data(params(server), [], others_have_them=True)
+    client = server.client()
+    assert client.execute_command("CONFIG", "GET", "save") == [b"save", b""]
+    file.mkdir()
+    client.execute_command("CONFIG", "SET", "save", "3600 1")
+    client.execute_command("BGSAVE")
+    while b"rdb_last_bgsave_status:err" not in client.execute_command("INFO", "persistence"):
+        time.sleep(0.02)
+    with pytest.raises(DataAtRisk, match="can't save"):
+        secure_data(params(server), [], others_have_them=True)
+    # The danger is real.
+    server.process.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(timeout=1)
+    file.rmdir()

@@ -11,7 +11,7 @@ import types
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_move
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused, Said, Watch
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Attached, Refused, Said, Watch
 
 OLD, NEW = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 
@@ -28,6 +28,9 @@ class Peer:
         return self.now
 
     def run(self, *words):
+        if words[0] == "CONFIG":
+            self.lab.need.append(words[3:])
+            return [b"min-replicas-to-write", b"0"]
         self.lab.log.append(words[:2])
         if words[0] == "REPLICAOF":
             self.now = Said("a", master=words[1:])
@@ -38,12 +41,12 @@ class Lab:
 
     def __init__(self, monkeypatch):
         self.log, self.time, self.promotes, self.reason, self.refusal = [], 100.0, True, "", None
-        self.tilted = 0.0
-        self.own = Peer(self, OLD, Said("a", offset=7))
+        self.tilted, self.called_off, self.need = 0.0, False, []
+        self.own = Peer(self, OLD, Said("a", offset=7, attached=(Attached(*NEW, "online", 7),)))
         self.heir = Peer(self, NEW, Said("b", master=OLD, offset=7))
         self.peers = {OLD: self.own, NEW: self.heir}
         self.params = {"handover_timeout": 60}
-        row = {"ip": OLD[0], "port": str(OLD[1]), "down-after-milliseconds": "5000"}
+        row = {"ip": OLD[0], "port": str(OLD[1]), "down-after-milliseconds": "5000", "failover-timeout": "60000"}
         watch = Watch("s1", row)
         self.place = types.SimpleNamespace(
             part="master", said=self.own.now, shard=None, heirs=[self.heir], watches=[watch], file="port 1\n"
@@ -53,7 +56,8 @@ class Lab:
         monkeypatch.setattr(
             _handover_move, "time", types.SimpleNamespace(monotonic=lambda: self.time, sleep=self.sleep)
         )
-        for name in ("sentinel_login", "is_tilted", "lag", "fail_over", "failover_state", "write_following"):
+        stand_ins = "sentinel_login", "is_tilted", "lag", "fail_over", "failover_state", "write_following", "call_off"
+        for name in stand_ins:
             monkeypatch.setattr(_handover_ask, name, getattr(self, name))
 
     def sleep(self, seconds):
@@ -88,6 +92,10 @@ class Lab:
         self.log.append(("ask",))
         return (OLD if self.heir.now.master else NEW), True
 
+    def call_off(self, _sentinel, seconds, timeout):
+        assert seconds >= 1 and timeout == "60000"
+        self.called_off = True
+
     def write_following(self, _params, before, host, port):
         self.log.append(("write", before, host, port))
 
@@ -110,6 +118,8 @@ def test_the_order_of_things(lab):
         *(("CLIENT", "PAUSE"), ("lag",), ("CLIENT", "PAUSE"), ("order",), ("ask",)),
         *(("REPLICAOF", NEW[0]), ("write", "port 1\n", *NEW), ("CLIENT", "UNPAUSE")),
     ]
+    # GET, and then with all its replicas or not at all, as long as it takes.
+    assert lab.need == [(), (1,), (b"0",)] and not lab.called_off
 
 
 def test_nobody_promoted(lab):
@@ -168,6 +178,55 @@ def test_promoted_and_the_sentinel_does_not_say_so(lab, monkeypatch):
     assert not lab.unpaused and ("REPLICAOF", NEW[0]) not in lab.log
 
 
+class Silent(ConnectionProblem):
+    def __init__(self):
+        super().__init__("timeout", "it did not answer")
+
+
+@pytest.mark.parametrize(
+    ("said", "refused", "unpaused"),
+    [
+        # It may come back any time, and do as it was told.
+        ((OLD, True), "10.0.0.2:6379, which may be promoted, can't be asked: 10.0.0.1:6379 takes no", False),
+        # It was promoted, only nobody can be asked from here.
+        ((NEW, True), "which may be promoted, can't be asked", False),
+        ((NEW, False), "which may be promoted, can't be asked", False),
+        (Silent(), "which may be promoted, can't be asked", False),
+        ((OLD, False), "promoted nobody within 2 s", True),
+    ],
+)
+def test_a_replica_that_is_lost_after_the_order(lab, monkeypatch, said, refused, unpaused):
+    """Writes that are let in now would be thrown away once it is promoted."""
+
+    def order(_sentinel):
+        lab.heir.now = Silent()
+
+    def state(_sentinel):
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    monkeypatch.setattr(_handover_ask, "fail_over", order)
+    monkeypatch.setattr(_handover_ask, "failover_state", state)
+    with pytest.raises(Refused, match=refused):
+        lab.hand_over()
+    assert lab.unpaused is unpaused and lab.time < 100 + 20
+    assert lab.need == [(), (1,), (b"0",)][: 3 if unpaused else 2]
+
+
+def test_a_failover_that_is_called_off_is_no_danger(lab, monkeypatch):
+    """Who was promoted all the same is made a replica by the Sentinels."""
+
+    def order(_sentinel):
+        lab.heir.now = Said("b")
+
+    monkeypatch.setattr(_handover_ask, "fail_over", order)
+    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (OLD, not lab.called_off))
+    with pytest.raises(Refused, match="promoted nobody within 15 s"):
+        lab.hand_over()
+    assert lab.called_off and lab.unpaused and lab.need[-1] == (b"0",)
+
+
 def test_the_same_server_by_another_address_is_no_heir(lab, monkeypatch):
     lab.promotes = False
     lab.peers[NEW] = Peer(lab, NEW, lab.own.now)
@@ -198,7 +257,19 @@ def test_the_sentinel_is_gone_in_the_middle(lab, monkeypatch):
     monkeypatch.setattr(_handover_ask, "failover_state", gone)
     with pytest.raises(Refused, match="promoted nobody"):
         lab.hand_over()
-    assert lab.unpaused
+    # It may do later as it was told.
+    assert lab.unpaused and lab.need == [(), (1,)]
+
+
+def test_the_sentinel_is_gone_when_it_is_told(lab, monkeypatch):
+    def gone(_sentinel):
+        raise ConnectionProblem("timeout", "gone")
+
+    monkeypatch.setattr(_handover_ask, "fail_over", gone)
+    monkeypatch.setattr(_handover_ask, "failover_state", gone)
+    with pytest.raises(ConnectionProblem, match="gone"):
+        lab.hand_over()
+    assert lab.unpaused and lab.need == [(), (1,)]
 
 
 def test_a_promotion_that_took_longer_than_the_pause(lab, monkeypatch):
@@ -232,7 +303,7 @@ def test_refused_for_good(lab):
     lab.refusal = Refused("no such master")
     with pytest.raises(Refused, match="no such master"):
         lab.hand_over()
-    assert lab.unpaused and lab.log.count(("order",)) == 1
+    assert lab.unpaused and lab.log.count(("order",)) == 1 and lab.need[-1] == (b"0",)
 
 
 def test_another_took_over_meanwhile(lab):

@@ -2,13 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which file a unit starts its server from."""
+"""Which file a unit starts its server from, and for how long its restart is waited for."""
 
 from __future__ import annotations
 
+import subprocess
+import time
 import types
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _service_unit
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service_unit import Service
 
 
@@ -32,3 +35,29 @@ def test_no_command_at_all(monkeypatch):
     service = Service(types.SimpleNamespace(params={"unit": "redis-server", "drop_in_name": "hardening.conf"}))
     monkeypatch.setattr(service, "systemctl", lambda *_words: "")
     assert service.config_file() is None
+
+
+class Module:
+    """What a Service needs of an AnsibleModule."""
+
+    params = {"unit": "redis-server", "drop_in_name": "hardening.conf", "start_timeout": 1}
+
+    def run_command(self, words):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def fail_json(self, msg, **_more):
+        raise RuntimeError(msg)
+
+
+def test_a_server_that_does_not_end_is_not_waited_for_without_end(monkeypatch, tmp_path):
+    """Debian's unit sets no limit, and a server that can't save its data goes on running."""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text('#!/bin/sh\n[ "$1" != restart ] || exec sleep 60\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
+    monkeypatch.setattr(_service_unit, "STOP_SECONDS", 0)
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match="has not come to an end within 1 s. A server that can't save"):
+        Service(Module()).restart()
+    assert time.monotonic() < begun + 30

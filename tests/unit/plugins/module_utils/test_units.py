@@ -35,6 +35,7 @@ def folder(tmp_path):
 def test_units_are_found_by_what_runs_by_links_and_by_drop_ins(folder):
     found = _units.find("redis", LISTING, "hardening.conf", folder)
     assert list(found.values()) == [
+        Unit("redis-sentinel", "active", True, "[Service]\n"),
         Unit("redis-server", "inactive", True, None),
         Unit("redis-server@7000", "active", False, "[Service]\n"),
         Unit("redis-server@7001", "failed", False, None),
@@ -69,6 +70,7 @@ DEFAULT, ONE = "redis-server", "redis-server@7000"
         (Unit(DEFAULT, "inactive", True, None), 0, 1, 0),
         (Unit(DEFAULT, "failed", True, None), 0, 1, 0),
         (Unit(DEFAULT, "inactive", False, None), 0, 0, 0),
+        (Unit("redis-sentinel", "active", True, OURS), 1, 1, 1),
     ],
 )
 def test_what_becomes_of_a_unit_that_is_not_declared(unit, stop, disable, release):
@@ -108,3 +110,39 @@ def test_what_may_not_be_purged():
 def test_a_unit_is_told_in_words():
     assert Unit(ONE, "active", True, OURS).line() == "redis-server@7000: active, enabled, hardened\n"
     assert Unit(ONE).line() == ""
+
+
+OTHERS = """\
+valkey-server.service    loaded active   running Advanced key-value store
+valkey-sentinel.service  loaded active   running Advanced key-value store
+redis-sentinel.service   loaded active   running Advanced key-value store
+"""
+
+
+def test_the_other_engine_is_found_with_its_sentinel(tmp_path):
+    (tmp_path / "valkey-sentinel.service.d").mkdir()
+    (tmp_path / "valkey-sentinel.service.d" / "hardening.conf").write_text(OURS)
+    (tmp_path / "valkey-server@7000.service.d").mkdir()
+    (tmp_path / "valkey-server@7000.service.d" / "hardening.conf").write_text(OURS)
+    assert list(_units.find("valkey", OTHERS, "hardening.conf", tmp_path).values()) == [
+        Unit("valkey-sentinel", "active", False, OURS),
+        Unit("valkey-server", "active", False, None),
+        Unit("valkey-server@7000", "inactive", False, OURS),
+    ]
+    assert list(_units.find("redis", OTHERS, "hardening.conf", tmp_path)) == ["redis-sentinel"]
+    assert {"valkey-server.service", "redis-server@*.service", "redis-sentinel.service"} < {*_units.patterns("valkey")}
+
+
+def test_what_was_set_up_with_the_other_engine_is_refused():
+    units = Unit("redis-server", "active", True, OURS), Unit("redis-sentinel", drop_in="")
+    found = {unit.name: unit for unit in units}
+    (problem,) = _units.other_problems("valkey", found, {"redis-server": [6379]})
+    assert "redis-server.service (active), redis-sentinel.service (inactive)" in problem
+    assert "Set redis_engine: redis again" in problem and "/var/lib/redis" in problem
+
+
+def test_a_foreign_server_of_the_other_engine_is_refused_at_a_declared_port():
+    found = {"redis-server": Unit("redis-server", "active", True)}
+    assert _units.other_problems("valkey", found, {"redis-server": []}) == []
+    (problem,) = _units.other_problems("valkey", found, {"redis-server": [6379, 6380]})
+    assert "redis-server.service" in problem and "port 6379 and port 6380" in problem
