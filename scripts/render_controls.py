@@ -12,6 +12,7 @@ GROUPS = {
     "CMD": "Commands",
     "CFG": "Settings",
     "TLS": "TLS",
+    "REP": "Replication",
     "SEN": "Sentinel",
     "CLU": "Cluster",
     "HST": "Host",

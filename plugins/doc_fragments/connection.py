@@ -74,3 +74,12 @@ options:
 requirements:
   - redis (Python library, 4.3 or later) on the host where the module runs; Debian's package is python3-redis
 """
+
+    RENAMES = r"""
+options:
+  renamed_commands:
+    description:
+      - Commands and their new names, to talk to the server with.
+    type: dict
+    default: {}
+"""

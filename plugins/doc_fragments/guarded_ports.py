@@ -16,16 +16,18 @@ options:
     required: true
     suboptions:
       port:
-        description: The TCP port.
+        description: The TCP port, on the host, of a published port, or of a container.
         type: int
         required: true
       sources:
-        description: Addresses and networks that may connect.
+        description:
+          - Addresses and networks, IPv4 or IPv6. None means that only the host itself may connect.
+          - For a port that Docker publishes these are the addresses of the clients outside.
         type: list
         elements: str
         default: []
       purpose:
-        description: What the port is for.
+        description: What the port is for. The sources of a V(reserved) port may see the port notice there.
         type: str
         choices: [data, tls, bus, sentinel, reserved]
         default: data

@@ -15,7 +15,8 @@ SOURCES = {"guide", "overview", "ports", "design"} | {f"strategy-{n}" for n in r
 
 def sources():
     folders = [CHECKOUT / "plugins" / "modules", CHECKOUT / "plugins" / "module_utils"]
-    return {path: path.read_text() for folder in folders for path in folder.glob("*.py") if path.name != "_controls.py"}
+    files = (path for folder in folders for path in folder.glob("*.py"))
+    return {path: path.read_text() for path in files if not path.name.startswith("_controls")}
 
 
 @pytest.mark.parametrize("control", CONTROLS)
