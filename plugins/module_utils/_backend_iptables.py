@@ -7,19 +7,24 @@
 from __future__ import annotations
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _backend_nftables,
     _firewall,
     _firewall_host,
     _firewall_kernel,
     _firewall_proof,
+    _iptables,
+    _nft_proof,
 )
 
 PACKAGE = "iptables"
 RULES = ("rules.v4", "rules.v6")
+# Ours are the first rules in these, so that what they let in has passed.
+JUDGED = ("filter INPUT", "mangle FORWARD", "filter DOCKER-USER")
 
 
 def rules(policy):
     return {
-        "rules.v%d" % family: _firewall.rules_file(_firewall.render(policy, family)) for family in _firewall.FAMILIES
+        "rules.v%d" % family: _iptables.rules_file(_iptables.render(policy, family)) for family in _firewall.FAMILIES
     }
 
 
@@ -29,10 +34,16 @@ def ufw_deny_ports(policy):
 
 class Backend:
     def __init__(self, module, policy):
+        self.module, self.policy = module, policy
+        if _firewall_host.has_firewalld(module):
+            raise _firewall_host.HostProblem(
+                "firewalld is in use here, and empties the tables of iptables when it starts, reloads or stops: set "
+                "backend to nftables (in the role: firewall_backend), whose table it leaves alone, or disable firewalld"
+            )
         saves = {family: _firewall_host.read_save(module, family) for family in _firewall_host.families()}
         self.is_missing = None in saves.values()
         self.kernels = {family: _firewall_kernel.parse_save(text or "") for family, text in saves.items()}
-        self.wanted = {family: _firewall.render(policy, family) for family in saves}
+        self.wanted = {family: _iptables.render(policy, family) for family in saves}
 
     def foreign(self):
         for family, kernel in self.kernels.items():
@@ -60,7 +71,24 @@ class Backend:
         ]
 
     def warnings(self):
+        """What passes our chains may still be dropped in other tables. Nobody's rules are changed for that."""
+        if self.is_missing:
+            return []
+        return [
+            "IPv%d: %s; let the named sources in there too" % (family, text)
+            for family in self.kernels
+            for text in shut_out(self.module, self.policy, family)[:3]
+        ]
+
+
+def shut_out(module, policy, family):
+    """Return in words which named sources are dropped outside of the chains where ours come first."""
+    try:
+        text, saved = _backend_nftables.read_ruleset(module, family)
+    except _firewall_host.HostProblem:
+        # What nft does not tell is left to the proof from other hosts.
         return []
+    return _nft_proof.shut_out(policy, family, text, saved, judged=JUDGED)
 
 
 def leftovers(module):
@@ -82,4 +110,4 @@ def leftovers(module):
 def prove(module, policy, family):
     """Return the findings on one family, or None when iptables is not installed."""
     text = _firewall_host.read_save(module, family)
-    return None if text is None else _firewall_proof.prove(policy, family, text)
+    return None if text is None else _firewall_proof.prove(policy, family, text, shut_out(module, policy, family))

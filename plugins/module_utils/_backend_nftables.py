@@ -85,7 +85,7 @@ class Backend:
         return [
             "IPv%d: %s; let the named sources in there too" % (family, text)
             for family in _firewall_host.families()
-            for text in _nft_proof.shut_out(self.policy, family, *_read_ruleset(self.module, self.nft, family))[:3]
+            for text in _nft_proof.shut_out(self.policy, family, *read_ruleset(self.module, family))[:3]
         ]
 
 
@@ -122,17 +122,15 @@ def leftovers(module):
 
 def prove(module, policy, family):
     """Return the findings on one family, or None when nftables is not installed."""
+    return _nft_proof.prove(policy, family, *read_ruleset(module, family)) if find_nft(module) else None
+
+
+def read_ruleset(module, family):
+    """Return all rules as nft tells them (none without nft), and those of iptables as it tells them itself."""
     nft = find_nft(module)
-    if nft is None:
-        return None
-    return _nft_proof.prove(policy, family, *_read_ruleset(module, nft, family))
-
-
-def _read_ruleset(module, nft, family):
-    """Return all rules as nft tells them, and those of iptables as it tells them itself, where it can."""
     try:
         saved = _firewall_host.read_save(module, family)
     except _firewall_host.HostProblem:
         # Tables of nftables that iptables can't read are read as such.
         saved = None
-    return _run(module, nft, "-j", "list", "ruleset"), saved
+    return _run(module, nft, "-j", "list", "ruleset") if nft else '{"nftables": []}', saved

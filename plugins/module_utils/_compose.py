@@ -83,6 +83,21 @@ def faults(text, guarded, environment=None, allow_loopback=False):
     return sorted(found)
 
 
+def references(text, environment=None):
+    """Return the paths of the Compose files that a file takes in, by include or extends, as it writes them."""
+    tree = _Tree(environment or {})
+    top = tree.top(text)
+    include = top.get("include")
+    nodes = [tree.entries(one).get("path", one) for one in include.value] if _listed(include) else []
+    nodes += [
+        tree.entries(tree.entries(service).get("extends")).get("file")
+        for service in tree.entries(top.get("services")).values()
+    ]
+    found = {tree.text(scalar) for node in nodes if node is not None for scalar in tree.scalars(node)}
+    # Of others, and of what a variable without a value names, nothing is known here.
+    return sorted(path for path in found if path and "://" not in path and UNKNOWN not in path)
+
+
 def _is_server(tree, name, service, services):
     image = None
     seen = set()
@@ -100,7 +115,9 @@ def _is_server(tree, name, service, services):
         else:
             base = service.get("extends")
             base = tree.text(tree.entries(base).get("service", base)) if base is not None else None
-            name, service = base, tree.entries(services[base]) if base in services else None
+            name, service = base or name, tree.entries(services[base]) if base in services else None
+    # What another file says of it is not known here, but its name is.
+    image = name if image is None else image
     repository = (image or "").lower().rsplit("/", 1)[-1].split("@")[0].split(":")[0]
     return bool(_SERVER.search(repository)) and not _NO_SERVER.search(repository)
 
@@ -111,7 +128,7 @@ def _published(tree, name, service, server, guarded, allow_loopback):
         found = "network_mode: host puts all its ports on the host's addresses"
         yield Fault(_line(mode), "published", name, found, "networks: [default]")
     ports = service.get("ports")
-    for entry in ports.value if isinstance(ports, yaml.SequenceNode) else []:
+    for entry in ports.value if _listed(ports) else []:
         one = _publication(tree, entry)
         if one is None or (allow_loopback and one.loopback):
             continue
@@ -213,8 +230,8 @@ class _Tree:
         self.environment = environment
         self._known = {}
 
-    def services(self, text):
-        """Return name -> node of all services of the file."""
+    def top(self, text):
+        """Return key -> node of the whole file."""
         try:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
@@ -224,7 +241,11 @@ class _Tree:
             raise Unreadable("line 1: %s" % (str(error).splitlines() or ["it is nested too deep"])[0]) from error
         if root is not None and not isinstance(root, yaml.MappingNode):
             raise Unreadable("line %d: a Compose file is a mapping" % _line(root))
-        top = self.entries(root)
+        return self.entries(root)
+
+    def services(self, text):
+        """Return name -> node of all services of the file."""
+        top = self.top(text)
         if "services" in top:
             return self.entries(top["services"])
         # The oldest form has the services at the top.
@@ -265,6 +286,10 @@ class _Tree:
             name, equals, value = one.value.partition("=")
             found.append((_line(one), name, value if equals else None))
         return found
+
+
+def _listed(node):
+    return isinstance(node, yaml.SequenceNode)
 
 
 def _scalar(node):

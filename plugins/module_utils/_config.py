@@ -10,6 +10,7 @@ import difflib
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import split_line
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_lines, rename_problems
 
 HEADER = "# Managed by celebrum.redis_hardening. Changes made here are undone; change the inventory instead."
@@ -90,7 +91,7 @@ def parse(text):
         if not line or line.startswith("#"):
             continue
         try:
-            words = values.split_line(line)
+            words = split_line(line)
         except ValueError:
             continue
         found.append((words[0].lower(), words[1:]))
@@ -128,7 +129,7 @@ def shown(text, secret_names=()):
 
 def _shown_line(line, hidden):
     try:
-        words = values.split_line(line)
+        words = split_line(line)
         if words[0].lower() not in hidden:
             return line
     except ValueError:

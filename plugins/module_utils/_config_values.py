@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values of redis.conf: writing them, reading them, and whether two of them mean the same.
+"""Values of redis.conf: what they are in a declaration, in the server and in its file, and which mean the same.
 
 A value is a list of arguments (text), as they stand behind the directive. The server prints many values differently
 from how they were given (1gb as 1073741824, KEA as AKE), so values are compared by what they mean.
@@ -15,6 +15,7 @@ import os
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import quote
 
 _UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
 # What the flag A stands for. The flag n is left out of comparisons: no server prints it.
@@ -28,7 +29,6 @@ _SEVERAL_ARGUMENTS = {
     "save points",
     "shutdown flags",
 }
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
 
 
 def canonical(directive):
@@ -270,54 +270,6 @@ def file_lines(directive, words):
     size = {"save points": 2, "buffer limits": 4}.get(kind(directive), len(words) or 1)
     groups = [words[at : at + size] for at in range(0, len(words), size)] or [[""]]
     return [" ".join([directive, *map(quote, group)]) for group in groups]
-
-
-def quote(word):
-    """Return the word so that a server reading a configuration file sees exactly this word."""
-    if re.fullmatch(r"[!#-&(-\[\]-~]+", word):
-        return word
-    quoted = ""
-    for character in word.encode("utf-8", "surrogateescape").decode("latin-1"):
-        if character in '"\\':
-            quoted += "\\" + character
-        elif " " <= character <= "~":
-            quoted += character
-        else:
-            quoted += "\\x%02x" % ord(character)
-    return '"%s"' % quoted
-
-
-_WORD = re.compile(
-    r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s"'][^\s"']*))(?=\s|$)""",
-    re.DOTALL | re.ASCII,
-)
-
-
-def split_line(line):
-    """Return the words of a line of a configuration file as the server reads them. Raises ValueError."""
-    text = line.encode("utf-8", "surrogateescape").decode("latin-1").strip(" \t\r\n")
-    words, position = [], 0
-    while position < len(text):
-        match = _WORD.match(text, position)
-        if not match:
-            raise ValueError("unbalanced quotes")
-        double, single, bare = match.groups()
-        if double is not None:
-            word = re.sub(r"\\(x[0-9a-fA-F]{2}|.)", _unescape, double, flags=re.DOTALL)
-        elif single is not None:
-            word = single.replace("\\'", "'")
-        else:
-            word = bare
-        words.append(word.encode("latin-1").decode("utf-8", "surrogateescape"))
-        position = match.end()
-    return words
-
-
-def _unescape(match):
-    code = match.group(1)
-    if len(code) == 3:
-        return chr(int(code[1:], 16))
-    return _ESCAPES.get(code, code)
 
 
 def fingerprint(text):

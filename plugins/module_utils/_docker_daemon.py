@@ -27,6 +27,10 @@ class DaemonProblem(ValueError):
     """daemon.json can't be read, or made into what is asked for; the text says where and why."""
 
 
+class _Repeated(Exception):
+    """A key stands twice in an object; the text is the key."""
+
+
 @dataclass
 class Plan:
     """document: daemon.json as it should be. changed: the places in it that are not so yet.
@@ -46,7 +50,13 @@ def parse(text, path):
     if not text.strip():
         return {}
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_without_repeats)
+    except _Repeated as repeated:
+        # The engine may join the two, and what we write has only one of them.
+        raise DaemonProblem(
+            '%s: "%s" stands twice in the same object: make one of it, then run again; it was left as it is'
+            % (path, repeated)
+        ) from None
     except json.JSONDecodeError as error:
         raise DaemonProblem(
             "%s: line %d, column %d: no valid JSON: %s. Mend it, then run again; it was left as it is"
@@ -59,6 +69,14 @@ def parse(text, path):
             "%s: line 1, column 1: there must be an object, { ... }, and nothing else; it was left as it is" % path
         )
     return document
+
+
+def _without_repeats(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _value in pairs]
+        raise _Repeated(next(key for key in keys if keys.count(key) > 1))
+    return found
 
 
 def render(document, before=""):

@@ -10,7 +10,7 @@ FOLDER = "/etc/redis-docker-forward"
 SCRIPT_PATH = "/usr/local/sbin/redis-docker-forward"
 UNIT_NAME = "redis-docker-forward.service"
 UNIT_PATH = "/etc/systemd/system/" + UNIT_NAME
-WANTED_BY = ("multi-user.target", "docker.service")
+WANTED_BY = ("multi-user.target", "docker.service", "nftables.service", "netfilter-persistent.service")
 
 SCRIPT = r"""#!/bin/sh
 # Managed by celebrum.redis_hardening.
@@ -89,8 +89,9 @@ Documentation=file:///etc/redis-docker-forward/rules.v4 file:///etc/redis-docker
 DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target docker.service
-After=local-fs.target ufw.service redis-ports-block.service
-PartOf=docker.service
+After=local-fs.target ufw.service nftables.service netfilter-persistent.service redis-ports-block.service
+# They may take rules away when they start.
+PartOf=docker.service nftables.service netfilter-persistent.service
 
 [Service]
 Type=oneshot
@@ -100,5 +101,5 @@ ExecReload=/usr/local/sbin/redis-docker-forward apply
 # Stopping the unit leaves the rules where they are.
 
 [Install]
-WantedBy=multi-user.target docker.service
+WantedBy=multi-user.target docker.service nftables.service netfilter-persistent.service
 """

@@ -106,14 +106,26 @@ def _parse_rule(words):
         elif word == "--comment":
             next(words)
         elif word == "-s":
-            network = ipaddress.ip_network(next(words))
-            sources.append((network, int(network.network_address), int(network.netmask), negated))
+            value = next(words)
+            network = _network(value)
+            if network is None:
+                conditions.append((word, negated, value))
+            else:
+                sources.append((network, int(network.network_address), int(network.netmask), negated))
         elif word in _JUDGES:
             conditions.append((word, negated, next(words)))
         elif word.startswith("-"):
             conditions.append((word, negated, ""))
         negated = False
     return Rule(tuple(sources), tuple(conditions), target, goto)
+
+
+def _network(text):
+    """Return a network; None for a mask with holes in it, such as 10.0.0.5/255.0.0.255."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None
 
 
 def _in_ports(port, value):
@@ -141,7 +153,8 @@ def _is_interface(name, value):
 
 
 def _to(packet, value):
-    return None if packet.destination is None else packet.destination in ipaddress.ip_network(value)
+    network = _network(value)
+    return None if packet.destination is None or network is None else packet.destination in network
 
 
 _JUDGES = {
@@ -232,13 +245,27 @@ def verdicts(ruleset, chains, hook, source):
 
 
 def strangers(chains, family, named):
-    """Return addresses outside the named networks that stand for all others: some that no rule speaks of, and some of
-    each network that a rule does speak of."""
-    names = set(named)
-    samples = list(STRANGERS[family])
-    networks = {source[0] for rules in chains.values() for _certain, rule in rules for source in rule.sources}
-    for network in networks:
-        if network not in names:
-            middle = network[network.num_addresses // 2]
-            samples += [network[0], network[-1], middle, network[min(1, network.num_addresses - 1)]]
-    return sorted({one for one in samples if not any(one in network for network in named)})
+    """Return addresses outside the named networks that stand for all others: some that no rule speaks of, and those of
+    the networks that a rule does speak of."""
+    samples = set(STRANGERS[family])
+    for network in spoken_of(chains) - set(named):
+        samples.update(spots(network, named))
+        if int(network[-1]) < 2**network.max_prefixlen - 1:
+            samples.add(network[-1] + 1)
+    return sorted(one for one in samples if not any(one in network for network in named))
+
+
+def spoken_of(chains):
+    """Return the networks that the rules of specialise() speak of."""
+    return {source[0] for rules in chains.values() for _certain, rule in rules for source in rule.sources}
+
+
+def spots(network, others):
+    """Return the addresses of a network at which what is said of others may begin to count, or end."""
+    if not others:
+        return [network[0]]
+    first, last = int(network[0]), int(network[-1])
+    found = {first}
+    for other in others:
+        found.update(spot for spot in (int(other[0]), int(other[-1]) + 1) if first <= spot <= last)
+    return sorted(network[spot - first] for spot in found)

@@ -12,11 +12,12 @@ import re
 import stat
 import tempfile
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_files, _iptables
 
 COMMANDS = {4: "iptables", 6: "ip6tables"}
 IPV6_IN_USE = "/proc/net/if_inet6"
 SYSTEMD_RUNS = "/run/systemd/system"
+SSH_SOCKETS = ("ssh.socket", "sshd.socket")
 SBIN = ["/usr/sbin", "/sbin"]
 
 
@@ -37,7 +38,7 @@ def read_save(module, family):
     status, output, errors = module.run_command([save])
     if status != 0:
         raise HostProblem("%s-save fails, so the kernel can't be given rules: %s" % (COMMANDS[family], errors.strip()))
-    foreign = re.search(r"Table `(%s)' is incompatible" % "|".join(_firewall.TABLES), output + errors)
+    foreign = re.search(r"Table `(%s)' is incompatible" % "|".join(_iptables.TABLES), output + errors)
     if foreign:
         raise HostProblem(
             "the kernel's IPv%d table %s holds rules of nftables that iptables can't read; move them to a table of "
@@ -147,10 +148,31 @@ def ssh_ports(module, declared):
         for line in output.splitlines():
             name, _space, value = line.partition(" ")
             if name == "port" or name == "listenaddress":
-                port = value.rpartition(":")[2]
+                # A listening address may be followed by its routing domain.
+                port = value.partition(" ")[0].rpartition(":")[2]
                 if port.isdigit():
                     ports[int(port)] = "sshd"
+    systemctl = module.get_bin_path("systemctl")
+    if systemctl:
+        # Where systemd listens for sshd, the ports are not in sshd's configuration.
+        _status, output, _errors = module.run_command([systemctl, "show", *SSH_SOCKETS, "-p", "ActiveState,Listen"])
+        ports.update(dict.fromkeys(socket_ports(output), "ssh.socket"))
     return ports
+
+
+def socket_ports(text):
+    """Return the TCP ports of the active ones of the sockets that `systemctl show` describes."""
+    blocks = [block for block in text.split("\n\n") if "ActiveState=active" in block.splitlines()]
+    return [int(port) for block in blocks for port in re.findall(r"(?m)^Listen=\S*:(\d+) \(Stream\)$", block)]
+
+
+def has_firewalld(module):
+    """Return whether firewalld runs, or will with the next start of the host."""
+    systemctl = module.get_bin_path("systemctl")
+    if not systemctl or not module.get_bin_path("firewalld", opt_dirs=SBIN):
+        return False
+    output = module.run_command([systemctl, "show", "firewalld.service", "-p", "ActiveState,UnitFileState"])[1]
+    return bool({"ActiveState=active", "UnitFileState=enabled"} & set(output.splitlines()))
 
 
 def default_interfaces():

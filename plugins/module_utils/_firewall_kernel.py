@@ -2,16 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules that iptables-save shows, beside those that _firewall renders: pure functions."""
+"""The rules that iptables-save shows, beside those that _iptables renders: pure functions."""
 
 from __future__ import annotations
 
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import MARK
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._iptables import (
     DOCKER_CHAIN,
     INPUT_CHAIN,
-    MARK,
     NOTICE_TABLE,
     TABLES,
 )

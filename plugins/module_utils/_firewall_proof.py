@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_kernel
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_kernel, _iptables
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
 
@@ -30,10 +30,13 @@ WAYS = (
 )
 
 
-def prove(policy, family, text):
-    """Return the findings on one family; text is the output of iptables-save."""
-    rulesets = {table: evaluator.parse(text, table) for table in (*_firewall.TABLES, _firewall.NOTICE_TABLE)}
-    ports = ", ".join(_firewall.port_words(policy.ports))
+def prove(policy, family, text, shut_elsewhere=()):
+    """Return the findings on one family.
+
+    text: the output of iptables-save. shut_elsewhere: in words, which named sources other tables drop.
+    """
+    rulesets = {table: evaluator.parse(text, table) for table in (*_iptables.TABLES, _iptables.NOTICE_TABLE)}
+    ports = ", ".join(_iptables.port_words(policy.ports))
     closed = "connections to %s from sources that are not named are dropped" % ports + TURNED_AWAY[policy.audience]
     name = "IPv%d " % family
     findings = [
@@ -41,8 +44,8 @@ def prove(policy, family, text):
         for way, table, chain in WAYS
     ]
     kernel = _firewall_kernel.parse_save(text)
-    order = _firewall_kernel.jump_differences(kernel, _firewall.render(policy, family))
-    if not policy.notice and _firewall.INPUT_CHAIN in kernel[_firewall.NOTICE_TABLE]:
+    order = _firewall_kernel.jump_differences(kernel, _iptables.render(policy, family))
+    if not policy.notice and _iptables.INPUT_CHAIN in kernel[_iptables.NOTICE_TABLE]:
         order.append("clients are led to a notice, which the policy does not have")
     shut_out = [
         "%s: %s" % (way, problem)
@@ -54,8 +57,9 @@ def prove(policy, family, text):
         *findings,
         _finding("RH-NET-03", name + "order of the rules", "the Redis chains come first", order),
         _finding(
-            *("RH-NET-02", name + "named sources", "the rules let them in", shut_out),
-            remediation="Run site.yml; its firewall role puts the rules back.",
+            *("RH-NET-02", name + "named sources", "the rules let them in", [*shut_out, *shut_elsewhere]),
+            remediation="Run site.yml; its firewall role puts the rules back."
+            + (" Let the named sources in by the other tables as well." if shut_elsewhere else ""),
         ),
     ]
 
@@ -141,11 +145,21 @@ def closed_doors(policy, family, ruleset, hook):
     for port in policy.ports:
         packet = packets(policy, port, hook, evaluator.ELSEWHERE, "NEW")[0]
         chains = evaluator.specialise(ruleset, packet, hook)
-        for network in policy.named(port, family, containers=True):
-            verdicts = evaluator.verdicts(ruleset, chains, hook, network[0])
-            if evaluator.DROP in verdicts:
-                found.append("%d is closed to %s" % (port, network))
+        found += [
+            "%d is closed to %s" % (port, part)
+            for part, verdicts in fates(policy.named(port, family, containers=True), ruleset, chains, hook)
+            if evaluator.DROP in verdicts
+        ]
     return found
+
+
+def fates(named, ruleset, chains, hook):
+    """Yield (who, verdicts) for the named networks, and for parts of them that rules tell from the rest."""
+    others = evaluator.spoken_of(chains) - set(_firewall.outermost(named))
+    for network in named:
+        for source in evaluator.spots(network, others):
+            part = str(network) if source == network[0] else "%s of %s" % (source, network)
+            yield part, evaluator.verdicts(ruleset, chains, hook, source)
 
 
 def closed_notice(policy, family, rulesets):
@@ -157,7 +171,7 @@ def closed_notice(policy, family, rulesets):
             sources["others"] = evaluator.STRANGERS[family][0]
         door = evaluator.specialise(rulesets["filter"], led_packet(port), "INPUT")
         way = evaluator.Packet(evaluator.ELSEWHERE, port, port)
-        chains = evaluator.specialise(rulesets[_firewall.NOTICE_TABLE], way, "PREROUTING")
+        chains = evaluator.specialise(rulesets[_iptables.NOTICE_TABLE], way, "PREROUTING")
         for name, source in sources.items():
             verdicts = evaluator.verdicts(rulesets["filter"], door, "INPUT", source)
             # Others are limited in rate, and so may be dropped.

@@ -4,13 +4,18 @@
 
 """From the firewall policy to one table of nftables: pure functions.
 
-The table decides as the iptables rules of _firewall do. One difference can't be helped: what it lets in still has to
+The table decides as the rules of _iptables do. One difference can't be helped: what it lets in still has to
 pass the other tables of the host, because in nftables only a drop is final.
 """
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import FAMILIES, MARK, NOTICE_PORT
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    FAMILIES,
+    MARK,
+    NOTICE_PORT,
+    outermost,
+)
 
 FAMILY, TABLE = "inet", "redis_ports"
 HOST_CHAIN, CONTAINER_CHAIN, NOTICE_CHAIN = "host", "containers", "notice"
@@ -19,7 +24,7 @@ PRIORITY = "mangle + 10"
 # Before Docker leads packets to its containers.
 NOTICE_PRIORITY = "dstnat - 10"
 ADDRESS = {4: "ip", 6: "ip6"}
-# As _firewall says it for iptables: new connections to the notice, where it is for everyone. A full set counts nobody
+# As _iptables says it: new connections to the notice, where it is for everyone. A full set counts nobody
 # more, and lets nobody more in.
 NOTICE_RATE = "limit rate 20/minute burst 10 packets"
 NOTICE_SOURCES = 10000
@@ -77,7 +82,8 @@ def _source_sets(policy):
 def _group_sets(ports_name, sources_name, family, groups):
     for ports, networks in groups:
         yield _set(_name(ports_name, family, ports), "inet_service", map(str, ports))
-        elements = map(_element, _outermost(networks))
+        # nft refuses elements that overlap.
+        elements = map(_element, outermost(networks))
         yield _set(_name(sources_name, family, ports), "ipv%d_addr" % family, elements, "flags interval")
 
 
@@ -91,15 +97,6 @@ def _notice_sets(policy):
 def _name(what, family, ports):
     """Return the name of a group's set: sources4_6379 may reach ports4_6379 by IPv4, of which 6379 is the first."""
     return "%s%d_%d" % (what, family, ports[0])
-
-
-def _outermost(networks):
-    """Return sorted networks without those that lie in another: nft refuses elements that overlap."""
-    kept = []
-    for network in networks:
-        if not kept or not network.subnet_of(kept[-1]):
-            kept.append(network)
-    return kept
 
 
 def _element(network):

@@ -112,6 +112,8 @@ def _rules(statements, sets, family):
             return [
                 rule
                 for key, verdict in pairs
+                # "continue" goes on to the next rule.
+                if _end(verdict)
                 for rule in _combine([*ways, _match(value["key"], "==", key, sets, family)], _end(verdict))
             ]
         elif _end(statement):
@@ -171,7 +173,7 @@ def _match(left, operator, right, sets, family):
             # Nothing is in an empty set, and everything is outside of it.
             return [SURE] if operator == "!=" else []
         return judge(values, operator == "!=")
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return [PERHAPS]
 
 

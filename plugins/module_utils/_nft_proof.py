@@ -9,13 +9,15 @@ Our table must close the ports by itself. Whether the named sources get in is up
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _firewall,
     _firewall_proof,
+    _iptables,
     _nft,
     _nft_eval,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
 
 TABLE = "%s %s" % (_nft.FAMILY, _nft.TABLE)
@@ -31,8 +33,14 @@ PLACES = {
     _nft.CONTAINER_CHAIN: ("filter", "forward", -140),
     _nft.NOTICE_CHAIN: ("nat", "prerouting", -110),
 }
-# Where iptables may drop what our table let through.
-IPTABLES_CHAINS = {"INPUT": ("mangle INPUT", "filter INPUT"), "FORWARD": ("mangle FORWARD", "filter DOCKER-USER")}
+# Where iptables may drop what our rules let through.
+EARLY = ("raw PREROUTING", "mangle PREROUTING")
+IPTABLES_CHAINS = {
+    "INPUT": (*EARLY, "mangle INPUT", "filter INPUT"),
+    "FORWARD": (*EARLY, "mangle FORWARD", "filter DOCKER-USER"),
+}
+# The priority at which destinations are translated.
+TRANSLATION = -100
 
 
 def prove(policy, family, text, saved=None):
@@ -42,7 +50,7 @@ def prove(policy, family, text, saved=None):
     """
     objects = _nft_eval.parse(text)
     name = "IPv%d " % family
-    ports = ", ".join(_firewall.port_words(policy.ports))
+    ports = ", ".join(_iptables.port_words(policy.ports))
     closed = "connections to %s from sources that are not named are dropped" % ports
     closed += _firewall_proof.TURNED_AWAY[policy.audience]
     own = {packet_way: own_chain(objects, family, hook, chain, packet_way) for _way, hook, chain, packet_way in WAYS}
@@ -58,7 +66,7 @@ def prove(policy, family, text, saved=None):
         for problem in _firewall_proof.closed_doors(policy, family, own[packet_way], packet_way)
     ]
     notice = own_chain(objects, family, "prerouting", _nft.NOTICE_CHAIN, "PREROUTING", nat=True)
-    rulesets = {"filter": own["INPUT"], _firewall.NOTICE_TABLE: notice}
+    rulesets = {"filter": own["INPUT"], _iptables.NOTICE_TABLE: notice}
     shut_in += _firewall_proof.closed_notice(policy, family, rulesets)
     return [
         *findings,
@@ -79,13 +87,18 @@ def prove(policy, family, text, saved=None):
     ]
 
 
-def shut_out(policy, family, text, saved=None):
-    """Return in words which named sources others drop; arguments as for prove()."""
+def shut_out(policy, family, text, saved=None, judged=()):
+    """Return in words which named sources others drop; arguments as for prove().
+
+    judged: chains of iptables, as in IPTABLES_CHAINS, that are left out because they are ours.
+    """
     objects = _nft_eval.parse(text)
     return [
         "%s: %s" % (way, problem)
         for way, hook, _chain, packet_way in WAYS
-        for problem in _shut_by_others(policy, family, objects, saved, hook, packet_way)
+        for problem in _shut_by_others(
+            policy, family, list(other_chains(family, objects, saved, hook, packet_way, judged)), packet_way
+        )
     ]
 
 
@@ -125,17 +138,17 @@ def misplaced(policy, objects):
     return found
 
 
-def _shut_by_others(policy, family, objects, saved, hook, packet_way):
-    """Return in words which named sources another table surely drops: what our table lets through is not yet in."""
+def _shut_by_others(policy, family, others, packet_way):
+    """Return in words which named sources one of the others surely drops. others: from other_chains()."""
     found = []
-    others = list(other_chains(family, objects, saved, hook, packet_way))
     for port, packet, networks in _welcome(policy, family, packet_way):
-        for where, ruleset in others if networks else ():
-            chains = evaluator.specialise(ruleset, packet, packet_way)
+        arriving = replace(packet, port=packet.original_port)
+        for where, ruleset, early in others if networks else ():
+            chains = evaluator.specialise(ruleset, arriving if early else packet, packet_way)
             found += [
-                "%d is closed to %s by %s" % (port, network, where)
-                for network in networks
-                if evaluator.verdicts(ruleset, chains, packet_way, network[0]) == {evaluator.DROP}
+                "%d is closed to %s by %s" % (port, part, where)
+                for part, verdicts in _firewall_proof.fates(networks, ruleset, chains, packet_way)
+                if verdicts == {evaluator.DROP}
             ]
     return found
 
@@ -149,23 +162,24 @@ def _welcome(policy, family, packet_way):
         yield port, _firewall_proof.led_packet(port), policy.named(port, family)
 
 
-def other_chains(family, objects, saved, hook, packet_way):
-    """Yield (where, ruleset) of all that a packet passes beside our table. Tables of iptables are read from its own
-    output, because nft can't show its matches."""
+def other_chains(family, objects, saved, hook, packet_way, judged=()):
+    """Yield (where, ruleset, whether the packet's destination is not translated yet) of all that a packet passes beside
+    our rules. Tables of iptables are read from its own output, because nft can't show its matches."""
     tables_of_iptables = set()
     if saved is not None:
         tables_of_iptables = {line[1:] for line in saved.splitlines() if line.startswith("*")}
         for place in IPTABLES_CHAINS[packet_way]:
             table, chain = place.split()
             ruleset = evaluator.parse(saved, table)
-            if chain in ruleset.chains:
+            if chain in ruleset.chains and place not in judged:
                 renamed = {**ruleset.chains, packet_way: ruleset.chains[chain]}
                 policies = {packet_way: ruleset.policies.get(chain, "-")}
-                yield "%s of iptables" % place, evaluator.Ruleset(renamed, policies)
+                yield "%s of iptables" % place, evaluator.Ruleset(renamed, policies), place in EARLY
     for base in _nft_eval.bases(objects, family, "prerouting", packet_way) + _nft_eval.bases(
         objects, family, hook, packet_way
     ):
         own = base.table == TABLE
         xtables = base.table.split()[0] != "inet" and base.table.split(" ", 1)[1] in tables_of_iptables
         if not own and not xtables:
-            yield "the chain %s of %s" % (base.chain, base.table), base.ruleset
+            early = base.hook == "prerouting" and base.priority <= TRANSLATION
+            yield "the chain %s of %s" % (base.chain, base.table), base.ruleset, early

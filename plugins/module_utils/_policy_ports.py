@@ -148,6 +148,9 @@ def firewall_problems(settings):
     """Refuse what the firewall can't make rules of, under the names of the role's variables."""
     if "firewall_ports" not in settings:
         return []
+    seconds = settings.get("firewall_rollback_after", 0)
+    if seconds < 0:
+        return ["firewall_rollback_after is %d: set seconds, or 0 to keep new rules at once." % seconds]
     defaults = {"sources": [], "purpose": "data"}
     ports = [{**defaults, **entry} for entry in settings["firewall_ports"]]
     try:

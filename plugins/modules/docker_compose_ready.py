@@ -19,12 +19,8 @@ description:
     not internal, which Compose would leave so.
   - Nothing is changed.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.read_only
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
   platform:
     platforms: linux
 options:

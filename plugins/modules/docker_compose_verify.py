@@ -20,21 +20,15 @@ description:
     file are followed. Files are read one by one, so that what C(include) and override files add is found in these.
   - Nothing is changed, and no password is shown.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - celebrum.redis_hardening.read_only
 requirements:
   - PyYAML (Debian package python3-yaml)
 options:
   paths:
     description:
       - Compose files, and folders that are searched for them, six levels deep. Folders that do not exist are left out.
-      - Found are files such as C(compose.yaml), C(docker-compose.yml) and C(docker-compose.prod.yml).
+      - Found are files such as C(compose.yaml), C(docker-compose.yml) and C(docker-compose.prod.yml), and those that
+        they take in by C(include) or C(extends), whatever they are called.
     type: list
     elements: path
     default: [/opt, /srv, /home, /root, /var/www]
@@ -134,6 +128,24 @@ def environment_of(path):
         return {}
 
 
+def with_references(files):
+    """Return the files, and those that they take in by include or extends."""
+    known, waiting = set(), list(files)
+    while waiting:
+        path = os.path.realpath(waiting.pop())
+        if path in known:
+            continue
+        known.add(path)
+        try:
+            others = _compose.references(read(path), environment_of(path))
+        except (OSError, _compose.Unreadable):
+            # findings_of() says so.
+            continue
+        paths = [os.path.join(os.path.dirname(path), other) for other in others]
+        waiting += [other for other in paths if os.path.isfile(other)]
+    return sorted(known)
+
+
 def findings_of(path, options):
     """Return the findings of one file: a failed one for each line to change."""
     try:
@@ -179,7 +191,7 @@ def main():
     for path in options["paths"]:
         # A path that is no folder is one that the caller knows of: when it is gone, that is an error.
         files |= set(files_below(path)) if os.path.isdir(path) else {path} if _names_a_file(path) else set()
-    files = sorted({os.path.realpath(path) for path in files})
+    files = with_references(files)
     findings = [one for path in files for one in findings_of(path, options)]
     for control, expected in EXPECTED.items():
         if not any(one["id"] == control for one in findings):

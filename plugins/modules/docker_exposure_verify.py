@@ -26,16 +26,9 @@ description:
   - Other engines (rootless, Podman), and firewalls inside containers or outside of the host are not looked at.
   - Must run as root.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
   - celebrum.redis_hardening.guarded_ports
+  - celebrum.redis_hardening.read_only
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    description: Running it again changes nothing.
-    support: full
   platform:
     platforms: linux
 requirements:

@@ -14,16 +14,8 @@ description:
     like from there. Run it on hosts that must not reach Redis as well as on those that must.
   - Sends nothing but C(PING), first in clear and, where that gets no answer, over TLS without a certificate.
   - Needs no Redis library, so any host with Python can be the one that looks.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, in diff mode.
-    support: none
-  idempotent:
-    description: Running it again changes nothing.
-    support: full
+extends_documentation_fragment:
+  - celebrum.redis_hardening.read_only
 options:
   targets:
     description:

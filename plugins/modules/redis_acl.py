@@ -21,24 +21,25 @@ description:
     change, a new connection can't log in.
   - Works with Redis 7.0 and later and Valkey. Redis 6 is supported as far as its ACL goes.
 extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
   - celebrum.redis_hardening.connection
   - celebrum.redis_hardening.users
 attributes:
   check_mode:
-    description: Can run without changing anything and say what it would change.
     support: full
     details:
       - Nothing is written, not even a scratch user. Rights are compared with the server's own lists of commands, and
         the rules of users that would change are checked by C(ACL SETUSER) commands which end in a rule that no server
         knows, so that the server checks them and refuses. They count in C(errorstat_ERR) of C(INFO).
   diff_mode:
-    description: Shows what changed, or would change.
     support: full
     details:
       - One line for each user that changes. In place of a password there are the first eight digits of its hash.
   idempotent:
-    description: A second run changes nothing.
+    description: A second run with the same options changes nothing.
     support: full
+  platform:
+    platforms: posix
 options:
   purge:
     description:

@@ -25,18 +25,7 @@ description:
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
   - celebrum.redis_hardening.users
-attributes:
-  check_mode:
-    description: Can run without changing anything and say what it would change.
-    support: full
-    details:
-      - The module changes nothing in any mode.
-  diff_mode:
-    description: Shows what changed, or would change.
-    support: none
-  idempotent:
-    description: A second run changes nothing.
-    support: full
+  - celebrum.redis_hardening.read_only
 options:
   matrix:
     description:

@@ -151,134 +151,9 @@ days_left:
   type: int
 """
 
-import contextlib
-import grp
-import os
-import time
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls_files as tls_files
-
-
-class Certificate:
-    """The certificate at one path, as it is and as it is to be."""
-
-    def __init__(self, module):
-        self.module, self.params = module, module.params
-        self.now = time.time()
-        self.ca = tls_files.pem(self.params["ca"])
-        self.installed = tls_files.read(self.params["path"])
-        self.before = self._installed_facts()
-        self.after, self.files = self.before, dict(self.installed)
-        self.issue, self.reasons = False, []
-
-    def _installed_facts(self):
-        if not self.installed:
-            return None
-        return _tls.check_pair(
-            self.installed[tls_files.CERTIFICATE], self.installed[tls_files.KEY], self.installed[tls_files.CA], []
-        )[0]
-
-    def plan(self):
-        params = self.params
-        if params["controller_time"] is not None:
-            problem = _tls.clock_problem(self.now, params["controller_time"], params["max_clock_skew"])
-            if problem:
-                raise tls_files.Refused(problem)
-        problem = tls_files.place_problem(params["path"], parent_needed=not self.module.check_mode)
-        if problem:
-            raise tls_files.Refused(problem)
-        if params["certificate"] is not None:
-            self._plan_given()
-        else:
-            self._plan_kept()
-        if self.files and not self.issue:
-            self._compare()
-
-    def _plan_given(self):
-        """Take the given certificate, or refuse it."""
-        params = self.params
-        key = params["key"] if params["key"] is not None else self._staged_key()
-        facts, problems = _tls.check_pair(params["certificate"], key, self.ca, params["names"], params["client_auth"])
-        if problems:
-            raise tls_files.Refused("The certificate is refused, nothing was changed: %s." % "; ".join(problems))
-        self.after = facts
-        self.files = {
-            tls_files.CA: self.ca,
-            tls_files.CERTIFICATE: tls_files.pem(params["certificate"]),
-            tls_files.KEY: tls_files.pem(key),
-        }
-
-    def _staged_key(self):
-        try:
-            with open(self.params["key_file"], encoding="utf-8") as handle:
-                return handle.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise tls_files.Refused("key_file %s can't be read: %s" % (self.params["key_file"], error)) from error
-
-    def _plan_kept(self):
-        """Keep the installed certificate as long as it does; only the CA's file may change."""
-        params = self.params
-        _facts, self.reasons = tls_files.reasons_to_issue(
-            self.installed, self.ca, params["names"], params["renew_before"], self.now
-        )
-        if (
-            not self.reasons
-            and params["issued"]
-            and tls_files.pem(params["issued"]) != self.files[tls_files.CERTIFICATE]
-        ):
-            self.reasons = ["it is not the one that was issued last"]
-        if not self.reasons and params["renew"]:
-            self.reasons = ["a new one is asked for"]
-        self.issue = bool(self.reasons)
-        if not self.issue:
-            self.files[tls_files.CA] = self.ca
-
-    def _compare(self):
-        self.reasons += [
-            "%s differs" % name for name in tls_files.MODES if self.files[name] != self.installed.get(name)
-        ]
-        if self.reasons:
-            return
-        changes = tls_files.attribute_changes(self.params["path"], 0, self._gid())
-        self.reasons = ["owner, group or mode of %s" % name for name in sorted(changes)]
-
-    def _gid(self):
-        try:
-            return grp.getgrnam(self.params["group"]).gr_gid
-        except KeyError:
-            raise tls_files.Refused("There is no group %s: install the server first." % self.params["group"]) from None
-
-    def carry_out(self):
-        if self.files != self.installed:
-            tls_files.install(self.params["path"], self.files, 0, self._gid())
-        else:
-            tls_files.settle(self.params["path"], 0, self._gid())
-        if self.params["key_file"] and os.path.exists(self.params["key_file"]):
-            os.unlink(self.params["key_file"])
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(self.params["key_file"]))
-
-    def result(self, changed):
-        facts = self.after
-        text = facts.lines() if facts else ""
-        if self.issue:
-            text = "a new certificate: %s\n" % "; ".join(self.reasons)
-        elif self.reasons:
-            text += "".join("%s\n" % reason for reason in self.reasons)
-        before = self.before.lines() if self.before else ""
-        path = self.params["path"]
-        return dict(
-            changed=changed,
-            issue=self.issue,
-            needed=bool(self.reasons),
-            reasons=self.reasons,
-            alternative_names=_tls.alternative_names(self.params["names"]),
-            fingerprint=facts.fingerprint if facts else "",
-            days_left=facts.days_left(self.now) if facts else 0,
-            diff=dict(before=before, after=text, before_header=path, after_header=path) if self.reasons else {},
-        )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._certificate import Certificate
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_files import Refused
 
 
 def main():
@@ -310,7 +185,7 @@ def main():
         do = bool(one.reasons) and not one.issue
         if do and not module.check_mode:
             one.carry_out()
-    except (tls_files.Refused, OSError) as problem:
+    except (Refused, OSError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**one.result(do or (one.issue and module.check_mode)))
 

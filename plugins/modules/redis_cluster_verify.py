@@ -19,19 +19,10 @@ description:
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
   - celebrum.redis_hardening.cluster
+  - celebrum.redis_hardening.read_only
 notes:
   - Run it once for a cluster, from a host that reaches all nodes. The bus is proved by handshakes where the firewall
     lets this host through to it; elsewhere C(CONFIG GET) has to do, and the finding says so.
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same result.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row, nothing is changed the second time.
-    support: full
 seealso:
   - module: celebrum.redis_hardening.redis_cluster
 """

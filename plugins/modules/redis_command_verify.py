@@ -17,16 +17,6 @@ description:
   - Data, roles, settings, users and other clients stay as they are. The ACL log stays as it is when the user has the
     rights named below. Each name that is called adds one to the server's C(errorstat_ERR), and nothing to the
     statistics of any command.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status without modifying the target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, in diff mode.
-    support: none
-  idempotent:
-    description: Running it again changes nothing.
-    support: full
 options:
   renamed_commands:
     description:
@@ -44,6 +34,7 @@ author:
   - Celebrum Redis Hardening contributors (@celebrum)
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.read_only
 """
 
 EXAMPLES = r"""

@@ -28,27 +28,14 @@ options:
       - The same for secrets. They are never shown.
     type: dict
     default: {}
-  renamed_commands:
-    description:
-      - Commands and their new names, to talk to the server with.
-    type: dict
-    default: {}
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.connection.renames
+  - celebrum.redis_hardening.read_only
 notes:
   - The sockets are looked at when the module runs on the server's host, as root. Elsewhere C(CONFIG GET) has to do, and
     the finding says so.
   - Where C(CONFIG) is disabled, what C(INFO) does not tell is skipped.
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same result.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row, nothing is changed the second time.
-    support: full
 seealso:
   - module: celebrum.redis_hardening.redis_config
 """

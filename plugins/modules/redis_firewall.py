@@ -27,6 +27,7 @@ description:
     back in front where others got in front, is for a server's unit to run before it starts.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.guarded_ports
   - celebrum.redis_hardening.guarded_ports.notice
 attributes:
   check_mode:
@@ -46,38 +47,12 @@ options:
     description:
       - The guarded ports and who may reach them. A port that is named twice is open to the sources of both entries.
       - Required with O(state=present).
-    type: list
-    elements: dict
-    suboptions:
-      port:
-        description: The TCP port, on the host, of a published port, or of a container.
-        type: int
-        required: true
-      sources:
-        description:
-          - Addresses and networks, IPv4 or IPv6. None means that only the host itself may connect.
-          - For a port that Docker publishes these are the addresses of the clients outside.
-        type: list
-        elements: str
-        default: []
-      purpose:
-        description: What the port is for. The sources of a V(reserved) port may see the port notice there.
-        type: str
-        choices: [data, tls, bus, sentinel, reserved]
-        default: data
-  reserved_ports:
-    description: Ports that are closed to all but loopback unless O(ports) names them.
-    type: list
-    elements: int
-    default: [6379, 6380]
+    required: false
   docker_bridges:
     description:
       - Interfaces of Docker's bridges, by name or as a prefix that ends in C(+). What comes in there is the containers'
         own traffic, which the rules for published ports leave alone.
       - Connections from containers to a server on the host itself need their network in O(ports[].sources).
-    type: list
-    elements: str
-    default: [docker0, br-+, docker_gwbridge]
   ssh_ports:
     description:
       - Ports through which the host is administered, beside those that C(sshd -T) and this connection tell. A guarded
@@ -89,9 +64,10 @@ options:
     description:
       - What the rules are made with. V(iptables) makes chains of its own, V(nftables) a table of its own,
         C(inet redis_ports). Both close the same ports to the same sources.
-      - What V(iptables) lets in has passed, because its rules come first. What V(nftables) lets in must still pass the
-        other tables of the host, those of UFW and iptables among them, because there only a drop is final. A warning
-        tells which named sources are dropped elsewhere.
+      - What V(iptables) lets in has passed the rules of UFW and Docker, because its own come first. What V(nftables)
+        lets in must still pass all other tables of the host, because there only a drop is final. A warning tells which
+        named sources are dropped elsewhere.
+      - Beside firewalld, which empties the tables of iptables, only V(nftables) is taken.
       - When it is changed, the new rules are loaded before the old ones are removed.
     type: str
     choices: [iptables, nftables]
@@ -248,6 +224,8 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
+    if options["rollback_after"] < 0:
+        module.fail_json(msg="rollback_after: %d is no time; 0 keeps new rules at once" % options["rollback_after"])
     if options["state"] == "confirmed":
         _firewall_apply.confirm(module)
     try:

@@ -19,17 +19,10 @@ description:
     of. Rules that can't be judged, by a rate or a set for example, are taken at their worst.
   - Nothing is changed.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
   - celebrum.redis_hardening.guarded_ports
   - celebrum.redis_hardening.guarded_ports.notice
+  - celebrum.redis_hardening.read_only
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    description: Running it again changes nothing.
-    support: full
   platform:
     platforms: linux
 options:

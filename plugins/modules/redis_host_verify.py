@@ -17,14 +17,8 @@ description:
   - Nothing is changed.
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
-  - ansible.builtin.action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
+  - celebrum.redis_hardening.connection.renames
+  - celebrum.redis_hardening.read_only
 options:
   user:
     description: The account that the server must run as and that may read its files.
@@ -41,10 +35,6 @@ options:
   sysctl_skip_reason:
     description: Why kernel settings can't be judged here; they are then reported as skipped.
     type: str
-  renamed_commands:
-    description: Commands that the server knows by another name, as in M(celebrum.redis_hardening.redis_config).
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

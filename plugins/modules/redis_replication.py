@@ -23,6 +23,8 @@ description:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.replication
+  - celebrum.redis_hardening.replication.sentinels
 attributes:
   check_mode:
     support: full
@@ -35,49 +37,6 @@ attributes:
   platform:
     platforms: all
 options:
-  nodes:
-    description:
-      - The servers of the group. They replace O(login_host), O(login_port) and O(login_unix_socket). The login is the
-        same for all.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      host:
-        description: Address or name of the server, as seen from the host on which the module runs.
-        type: str
-        required: true
-      port:
-        description: Its port for clients, the TLS one with O(tls=true).
-        type: int
-        default: 6379
-      address:
-        description: Address at which the other servers reach it, where that is not O(nodes[].host).
-        type: str
-  sentinels:
-    description: Sentinels that watch the group. All must agree with what the servers say.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      host:
-        description: Address or name.
-        type: str
-        required: true
-      port:
-        description: Its port.
-        type: int
-        default: 26379
-  sentinel_master_name:
-    description: What the Sentinels call the group.
-    type: str
-    default: mymaster
-  sentinel_user:
-    description: User for the Sentinels.
-    type: str
-  sentinel_password:
-    description: Its password.
-    type: str
   absent:
     description:
       - What is done about servers and Sentinels that can't be asked.
@@ -90,10 +49,6 @@ options:
     description: Seconds to wait for a failover to end and for the replicas to be in step.
     type: int
     default: 60
-  renamed_commands:
-    description: Commands and their new names, to talk to the servers with.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""
@@ -136,6 +91,10 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _replication_ask,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_spec import (
+    nodes_argument_spec,
+    sentinels_argument_spec,
+)
 
 PAUSE = 0.2
 
@@ -207,25 +166,13 @@ def listing(nodes, plan=None):
 
 
 def main():
-    place = dict(host=dict(type="str", required=True), address=dict(type="str"))
     module = AnsibleModule(
         argument_spec=dict(
             **_connection.redis_argument_spec(),
-            nodes=dict(
-                type="list", elements="dict", required=True, options=dict(place, port=dict(type="int", default=6379))
-            ),
-            sentinels=dict(
-                type="list",
-                elements="dict",
-                default=[],
-                options=dict(host=place["host"], port=dict(type="int", default=26379)),
-            ),
-            sentinel_master_name=dict(type="str", default="mymaster"),
-            sentinel_user=dict(type="str"),
-            sentinel_password=dict(type="str", no_log=True),
+            **nodes_argument_spec(),
+            **sentinels_argument_spec(),
             absent=dict(type="str", choices=["fail", "sentinels", "ignore"], default="fail"),
             timeout=dict(type="int", default=60),
-            renamed_commands=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,

@@ -23,6 +23,7 @@ description:
     with a Sentinel as it does with a server.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.sentinel
   - celebrum.redis_hardening.connection
 attributes:
   check_mode:
@@ -37,22 +38,13 @@ attributes:
   platform:
     platforms: posix
 options:
-  login_port:
-    description:
-      - TCP port of the Sentinel.
-    type: int
-    default: 26379
   state:
     description:
-      - V(present) makes the Sentinel watch the group, V(absent) makes it forget the group.
+      - V(present) makes the Sentinel watch the group, and needs O(sentinels) and O(quorum). V(absent) makes it forget
+        the group.
     type: str
     choices: [present, absent]
     default: present
-  master_name:
-    description:
-      - What the Sentinels call the group.
-    type: str
-    default: mymaster
   master_host:
     description:
       - Address of the master, as all Sentinels reach it. Only used while no Sentinel watches the group; see
@@ -67,22 +59,7 @@ options:
   sentinels:
     description:
       - All Sentinels of the group, this one included, three or more. They are asked about the master with the same
-        login. Required with O(state=present).
-    type: list
-    elements: dict
-    suboptions:
-      host:
-        description: Address at which the others reach it.
-        type: str
-        required: true
-      port:
-        description: Its port.
-        type: int
-        default: 26379
-  quorum:
-    description:
-      - How many Sentinels must hold the master for down before a failover is begun. Required with O(state=present).
-    type: int
+        login.
   down_after_milliseconds:
     description:
       - How long the master may be silent. Sentinels ask once a second, so a value near 1000 fails over without need.
@@ -99,16 +76,13 @@ options:
   auth_user:
     description:
       - User with which the Sentinel logs in to the data nodes. V("") for the user V(default).
-    type: str
   auth_pass:
     description:
       - Its password. It is tried on the master before the Sentinel is given it.
-    type: str
   renamed_commands:
     description:
       - The data nodes' renamed commands, original name to new name. Those that a Sentinel uses are passed on to it,
         others are taken off it.
-    type: dict
   sentinel_user:
     description:
       - User with which this Sentinel logs in to the others.
@@ -203,119 +177,14 @@ stale:
   elements: str
 """
 
-import dataclasses
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _connection,
     _sentinel_ask,
     _sentinel_plan,
+    _sentinel_run,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import option_problems
-
-PAUSE = 0.3
-FILE_OPTIONS = ("auth_user", "auth_pass", "renamed_commands")
-
-
-def look(module, sentinel):
-    """Return (view, master to watch) once all agree; wait for what passes."""
-    params = module.params
-    end = time.monotonic() + params["timeout"]
-    while True:
-        try:
-            view = sentinel.view(_sentinel_ask.ask_peers(params) if params["state"] == "present" else ())
-            _sentinel_plan.check(view)
-            return view, target(params, view)
-        except _sentinel_plan.Refused as refused:
-            if not refused.passing or time.monotonic() > end:
-                raise
-        time.sleep(PAUSE)
-
-
-def target(params, view):
-    """Return (host, port) of the master to watch."""
-    if params["state"] == "absent":
-        return None
-    held, given = _sentinel_plan.held_by(view), None
-    if params["master_host"]:
-        given = (_sentinel_ask.resolve(params["master_host"]), params["master_port"])
-    roles = {}
-    if held and given and held != given:
-        roles = {address: _sentinel_ask.role(params, address) for address in (held, given)}
-    found = _sentinel_plan.settle(held, given, roles)
-    return (params["master_host"], params["master_port"]) if found == given else found
-
-
-def try_login(module, address):
-    """End the module where the master refuses the login that the Sentinel is about to be given."""
-    try:
-        _sentinel_ask.open_data(module.params, address).close()
-    except _connection.ConnectionProblem as problem:
-        if problem.kind == "auth":
-            raise _sentinel_plan.Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
-        module.warn("auth_pass could not be tried on the master: %s" % problem)
-
-
-def carry_out(module, sentinel, steps):
-    """Send the commands, and end the module where one was refused. The errors may repeat a password."""
-    refused = []
-    for step, reply in zip(steps, sentinel.ask([step.words for step in steps]), strict=True):
-        if isinstance(reply, Exception):
-            said = "the Sentinel does not take it" if step.secret else str(reply)
-            refused.append("%s: %s." % (step.setting, said))
-    if refused:
-        module.fail_json(msg="%s refused a part, the rest was set: %s" % (sentinel.where, " ".join(refused)))
-
-
-def settle_down(module, sentinel, before):
-    """After SENTINEL RESET: wait until the Sentinel has found its replicas and the other Sentinels again."""
-    replicas = sum(not _sentinel_plan.is_down(row) for row in before.replicas)
-    others = sum(not peer.problem and peer.myid != before.myid for peer in before.peers)
-    end = time.monotonic() + module.params["timeout"]
-    while True:
-        view = sentinel.view()
-        if len(view.replicas) >= replicas and len(view.others) >= others:
-            return
-        if time.monotonic() > end:
-            module.fail_json(
-                msg="%s forgot the stale Sentinels, and has found %d of %d replicas and %d of %d other Sentinels "
-                "again: do not go on to the next Sentinel."
-                % (sentinel.where, len(view.replicas), replicas, len(view.others), others)
-            )
-        time.sleep(PAUSE)
-
-
-def run(module, sentinel):
-    params = module.params
-    view, master = look(module, sentinel)
-    for peer in view.peers:
-        if peer.problem:
-            module.warn("Not asked who the master is: %s" % peer.problem)
-    present = params["state"] == "present"
-    if present and view.master:
-        if not module.check_mode:
-            sentinel.flush()
-        if any(params[option] is not None for option in FILE_OPTIONS):
-            view = dataclasses.replace(view, filed=sentinel.filed(params["config_file"]))
-    stale = _sentinel_plan.stale(view)
-    steps = _sentinel_plan.plan(params, view, master, params["forget_stale"])
-    changes = [step.setting for step in steps]
-    if present and params["auth_pass"] and {"monitor", "auth-user", "auth-pass"} & set(changes):
-        try_login(module, master)
-    if stale and not params["forget_stale"]:
-        module.warn(
-            "%s takes %s for members of its group, and sentinels does not name them: name them, or set forget_stale."
-            % (sentinel.where, ", ".join(stale))
-        )
-    if steps and not module.check_mode:
-        carry_out(module, sentinel, steps)
-        if any(step.words[0] == "RESET" for step in steps):
-            settle_down(module, sentinel, view)
-    result = dict(changed=bool(steps), master="%s:%d" % master if master else "", changes=changes, stale=stale)
-    if module._diff and steps:
-        result["diff"] = _sentinel_plan.diff_of(steps)
-    return result
 
 
 def main():
@@ -350,7 +219,7 @@ def main():
     client, _anonymous = _connection.connect(module)
     sentinel = _sentinel_ask.Sentinel(module.params, client)
     try:
-        result = run(module, sentinel)
+        result = _sentinel_run.run(module, sentinel)
     except _sentinel_plan.Refused as refused:
         module.fail_json(msg="nothing was changed: %s" % refused)
     except _connection.ConnectionProblem as problem:

@@ -17,65 +17,23 @@ description:
   - With O(auth_pass) the commands of a failover are tried on each data node with the Sentinels' login. They are queued
     in a transaction that is given up, so that nothing is run. What is refused shows in C(ACL LOG) there.
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.sentinel
   - celebrum.redis_hardening.connection
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    description: A second run changes nothing, as does the first.
-    support: full
-  platform:
-    platforms: all
+  - celebrum.redis_hardening.read_only
 options:
-  login_port:
-    description:
-      - TCP port of the Sentinel.
-    type: int
-    default: 26379
-  master_name:
-    description:
-      - What the Sentinels call the group.
-    type: str
-    default: mymaster
   sentinels:
-    description:
-      - All Sentinels of the group, this one included. They are asked with the same login.
-    type: list
-    elements: dict
     required: true
-    suboptions:
-      host:
-        description: Address at which the others reach it.
-        type: str
-        required: true
-      port:
-        description: Its port.
-        type: int
-        default: 26379
   quorum:
     description:
       - The quorum that is expected. Without it any that can be reached passes.
-    type: int
   replicas:
     description:
       - How many replicas must be up.
     type: int
     default: 1
-  auth_user:
-    description:
-      - The Sentinels' user on the data nodes.
-    type: str
   auth_pass:
     description:
       - Its password. Without it the rights of the user are not tried.
-    type: str
-  renamed_commands:
-    description:
-      - The data nodes' renamed commands, original name to new name.
-    type: dict
   require_tls:
     description:
       - Whether the Sentinel's own port and its links to the data nodes and to the other Sentinels must be TLS. Without

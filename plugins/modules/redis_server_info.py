@@ -21,25 +21,12 @@ options:
     description:
       - Debian package of the server. Without it, the package is found from the running program.
     type: str
-  renamed_commands:
-    description:
-      - Commands and their new names, to talk to the server with.
-    type: dict
-    default: {}
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.connection.renames
+  - celebrum.redis_hardening.read_only
 notes:
   - The package is looked up when the module runs on the server's host, as root.
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same result.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row, nothing is changed the second time.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -22,6 +22,8 @@ description:
     see O(role), and only while the group is whole. A master hands its role to a replica first.
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.connection.renames
+  - celebrum.redis_hardening.replication.sentinels
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -52,10 +54,6 @@ options:
     description:
       - Password of the user V(default) on a server that is being taken over, for the question about its data.
     type: str
-  renamed_commands:
-    description: Commands that the server knows by another name, as in M(celebrum.redis_hardening.redis_config).
-    type: dict
-    default: {}
   allow_data_loss:
     description:
       - Restart also a server whose data can't be shown to survive it, and one of a group that is not whole, in place.
@@ -109,30 +107,6 @@ options:
         description: Its port for clients.
         type: int
         default: 6379
-  sentinels:
-    description: Sentinels that watch the group. All must agree with what the servers say.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      host:
-        description: Address or name.
-        type: str
-        required: true
-      port:
-        description: Its port.
-        type: int
-        default: 26379
-  sentinel_master_name:
-    description: What the Sentinels call the group.
-    type: str
-    default: mymaster
-  sentinel_user:
-    description: User for the Sentinels.
-    type: str
-  sentinel_password:
-    description: Its password.
-    type: str
   handover_timeout:
     description: Seconds to wait for what passes by itself before a restart.
     type: int
@@ -199,7 +173,7 @@ gap:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _replication_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
@@ -233,8 +207,6 @@ def restart_rolling(module, service, reasons):
 
 
 def main():
-    place = dict(host=dict(type="str", required=True))
-    nodes, sentinels = (dict(place, port=dict(type="int", default=port)) for port in (6379, 26379))
     module = AnsibleModule(
         argument_spec=dict(
             _connection.redis_argument_spec(),
@@ -249,11 +221,8 @@ def main():
             restart=dict(type="str", choices=["now", "rolling"], default="now"),
             role=dict(type="str", choices=["any", "replica", "master"], default="any"),
             config_file=dict(type="path"),
-            nodes=dict(type="list", elements="dict", default=[], options=nodes),
-            sentinels=dict(type="list", elements="dict", default=[], options=sentinels),
-            sentinel_master_name=dict(type="str", default="mymaster"),
-            sentinel_user=dict(type="str"),
-            sentinel_password=dict(type="str", no_log=True),
+            nodes=dict(_replication_spec.places(6379), default=[]),
+            **_replication_spec.sentinels_argument_spec(),
             handover_timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,

@@ -20,7 +20,9 @@ description:
     on with the old ones.
   - Does nothing when no server listens.
 extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.connection.renames
 options:
   certificate_file:
     description: The server's certificate, on its host.
@@ -43,10 +45,6 @@ options:
       - Load the files even though the server shows the right certificate, because the CA has changed.
     type: bool
     default: false
-  renamed_commands:
-    description: Commands and their new names, to talk to the server with.
-    type: dict
-    default: {}
   take_over:
     description: As in M(celebrum.redis_hardening.redis_config).
     type: bool
@@ -64,17 +62,13 @@ notes:
     it has loaded. This disturbs nobody and is no change.
 attributes:
   check_mode:
-    description: Can run in check mode and return the same result without changing anything.
     support: full
   diff_mode:
-    description: Returns details on what has changed, when in diff mode.
     support: full
   idempotent:
-    description: When run twice in a row, nothing is changed the second time.
+    description: A second run with the same options changes nothing.
     support: full
   platform:
-    description: Target operating systems.
-    support: full
     platforms: posix
 seealso:
   - module: celebrum.redis_hardening.redis_certificate

@@ -19,6 +19,7 @@ description:
   - Serves the controls RH-TLS-01 to RH-TLS-07.
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
+  - celebrum.redis_hardening.read_only
 options:
   certificate:
     description:
@@ -57,20 +58,6 @@ notes:
   - O(login_host), O(login_port), O(client_cert_file), O(client_key_file) and O(login_timeout) say where and with which
     client certificate to ask. The other options of the connection have no effect.
   - Debian's and other builds of OpenSSL may be unable to offer the old versions. The findings then say skipped.
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same result.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row, nothing is changed the second time.
-    support: full
-  platform:
-    description: Target operating systems.
-    support: full
-    platforms: posix
 seealso:
   - module: celebrum.redis_hardening.redis_tls
   - module: celebrum.redis_hardening.redis_certificate

@@ -108,13 +108,15 @@ missing_packages:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_host, _firewall_kernel, _ufw
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _firewall_host,
+    _firewall_kernel,
+    _ufw,
+    _ufw_host,
+)
 
-DEFAULTS = "/etc/default/ufw"
-RULES = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 # Conflicts with Debian's ufw: installing one removes the other, with the rules that it keeps.
 RIVAL = "/usr/sbin/netfilter-persistent"
-ENGLISH = {"LC_ALL": "C"}
 
 
 def check_ports(module, ssh):
@@ -138,46 +140,6 @@ def check_ports(module, ssh):
             )
 
 
-def read_rules(module):
-    """Return family -> rules, of the families that UFW is in charge of."""
-    both = _ufw.setting(_firewall_host.read_file(DEFAULTS) or "", "IPV6")
-    families = [family for family in _firewall_host.families() if family == 4 or both]
-    rules = {}
-    for family in families:
-        text = _firewall_host.read_file(RULES[family])
-        if text is None:
-            module.fail_json(msg="ufw is broken: %s is missing; 'dpkg-reconfigure ufw' mends it" % RULES[family])
-        try:
-            rules[family] = _ufw.parse_rules(text, family)
-        except ValueError as problem:
-            module.fail_json(msg="%s: %s" % (RULES[family], problem))
-    return rules
-
-
-def read_active(module, ufw):
-    status, output, errors = module.run_command([ufw, "status"], environ_update=ENGLISH)
-    active = _ufw.is_active(output)
-    if status != 0 or active is None:
-        module.fail_json(msg="ufw is broken: 'ufw status' says: %s" % (errors or output).strip())
-    return active
-
-
-def read_kernel(module):
-    """Return family -> the output of iptables-save."""
-    try:
-        return {family: _firewall_host.read_save(module, family) or "" for family in _firewall_host.families()}
-    except _firewall_host.HostProblem as problem:
-        module.fail_json(msg=str(problem))
-
-
-def is_loaded(kernel, rules):
-    """Return whether the kernel has as many rules of UFW's users as its files."""
-    return all(
-        _ufw.user_rules(_firewall_host.read_file(RULES[family]) or "") == _ufw.user_rules(kernel[family])
-        for family in rules
-    )
-
-
 def warn_of_allows(module, allows, kernel):
     """Say what the rules of other people, which stay, mean."""
     if not allows:
@@ -192,46 +154,6 @@ def warn_of_allows(module, allows, kernel):
             else "The rules of redis_firewall are not in front of it, so it counts: run redis_firewall",
         )
     )
-
-
-def tell(module, ufw, words):
-    status, output, errors = module.run_command([ufw, *words], environ_update=ENGLISH)
-    if status != 0:
-        module.fail_json(msg="'ufw %s' fails: %s" % (" ".join(words), (errors or output).strip()))
-
-
-def apply(module, ufw, plan, was_active, enabling):
-    """Add the rules, those for SSH first, see them there, then enable."""
-    # commands has SSH first, and each is in the kernel and in the files when it returns.
-    for words in plan.commands:
-        tell(module, ufw, words)
-    left = make_plan(module, read_rules(module), was_active)[0]
-    if left.missing or left.problems:
-        module.fail_json(
-            msg="ufw was told, and still has no rule '%s'; it was not enabled"
-            % "; ".join(map(str, left.missing or left.problems))
-        )
-    if enabling:
-        status, output, errors = module.run_command([ufw, "--force", "enable"], environ_update=ENGLISH)
-        is_on = _ufw.is_active(module.run_command([ufw, "status"], environ_update=ENGLISH)[1])
-        if status == 0 and is_on and is_loaded(read_kernel(module), read_rules(module)):
-            return
-        # Half a firewall may have a policy to drop and no rule for SSH.
-        if not was_active:
-            module.run_command([ufw, "--force", "disable"], environ_update=ENGLISH)
-        module.fail_json(
-            msg="UFW could not be enabled with all its rules%s: %s"
-            % ("" if was_active else ", and is off again", (errors or output).strip())
-        )
-
-
-def make_plan(module, rules, active):
-    """Return the plan, and port -> how we know that SSH comes in there."""
-    connection = _firewall_host.operators_connection()
-    ssh = _firewall_host.ssh_ports(module, module.params["ssh_ports"])
-    options = module.params
-    unique = [sorted(set(ports)) for ports in (ssh, options["allow"], options["deny_ports"])]
-    return _ufw.plan(rules, *unique, enabling=not active, connection=connection), ssh
 
 
 def main():
@@ -252,10 +174,10 @@ def main():
     if not wants and not is_enabled:
         module.exit_json(**result)
 
-    active = read_active(module, ufw) if ufw else False
-    rules = read_rules(module) if ufw else {family: [] for family in _firewall_host.families()}
-    kernel = read_kernel(module)
-    plan, ssh = make_plan(module, rules, active)
+    active = _ufw_host.read_active(module, ufw) if ufw else False
+    rules = _ufw_host.read_rules(module) if ufw else {family: [] for family in _firewall_host.families()}
+    kernel = _ufw_host.read_kernel(module)
+    plan, ssh = _ufw_host.make_plan(module, rules, active)
     check_ports(module, ssh)
     if not ufw and os.path.exists(RIVAL):
         module.fail_json(msg="ufw would remove netfilter-persistent and the rules it keeps: remove it yourself first")
@@ -288,11 +210,11 @@ def main():
             module.fail_json(msg="UFW is not installed: install the package ufw, then run again", **result)
     elif not active and not wants:
         module.warn("UFW is enabled but not running, so it does nothing until the next start: 'ufw enable' starts it")
-    elif active and not is_loaded(kernel, rules):
+    elif active and not _ufw_host.is_loaded(kernel, rules):
         module.warn("the kernel has other rules than UFW's files: 'ufw reload' loads them")
 
     if differences and not module.check_mode:
-        apply(module, ufw, plan, active, enabling)
+        _ufw_host.apply(module, ufw, plan, active, enabling)
     warn_of_allows(module, allows, kernel)
     module.exit_json(**result)
 

@@ -20,8 +20,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
+
+from firewall_packets import at_once, carries
+from firewall_stand_ins import HOLD, SYSTEMCTL, SYSTEMD_RUN
+from waiting import wait_for
 
 MODULES = "ansible_collections.celebrum.redis_hardening.plugins.modules."
 # Two clients, one named by the policies of the tests, and the host as they see it.
@@ -48,44 +51,6 @@ FILES = ["/etc/redis-ports-block/rules.v4", "/etc/redis-ports-block/rules.v6", S
 BACKENDS = ("iptables", "nftables")
 RULES = {"iptables": FILES[:2], "nftables": ["/etc/redis-ports-block/rules.nft"]}
 UNIT = "/etc/systemd/system/redis-ports-block.service"
-
-SYSTEMCTL = """#!/bin/sh
-[ "$1" = stop ] || echo "$@" >> /run/systemctl.log
-system=/etc/systemd/system unit=redis-ports-block.service
-case $1 in
-  enable)
-    for target in $(sed -n 's/^WantedBy=//p' $system/$unit); do
-      mkdir -p $system/$target.wants
-      ln -sf $system/$unit $system/$target.wants/$unit
-    done ;;
-  start) $(sed -n 's/^ExecStart=//p' $system/$unit) ;;
-  stop) [ ! -e /run/rollback ] || { kill "$(cat /run/rollback)"; rm /run/rollback; } ;;
-  is-enabled) [ -L $system/multi-user.target.wants/$unit ] && echo enabled || { echo disabled; exit 1; } ;;
-esac
-"""
-# A timer that knows this one job. It must not hold the lock of the script that starts it.
-SYSTEMD_RUN = """#!/bin/sh
-[ ! -e /run/rollback ] || exit 1
-for word; do case $word in --on-active=*) seconds=${word#*=} ;; esac; done
-work="rm /run/rollback; exec /usr/local/sbin/redis-ports-block rollback"
-setsid sh -c "echo \\$\\$ > /run/rollback; sleep $seconds; $work" > /dev/null 2>&1 9>&- &
-until [ -e /run/rollback ]; do sleep 0.01; done
-"""
-HOLD = """
-set -e
-mount -t tmpfs tmpfs {folder}
-for path in etc run usr/sbin usr/local/sbin; do
-  mkdir -p {folder}/$path.new {folder}/$path.work
-  mount -t overlay overlay -o lowerdir=/$path,upperdir={folder}/$path.new,workdir={folder}/$path.work /$path
-done
-mkdir -p /run/systemd/system {folder}/bin
-cat > {folder}/bin/systemctl
-cp {folder}/bin/systemctl /usr/sbin
-printf '%s' "$SYSTEMD_RUN" > /usr/sbin/systemd-run
-chmod 755 {folder}/bin/systemctl /usr/sbin/systemctl /usr/sbin/systemd-run
-echo ready
-exec sleep infinity
-"""
 _numbers = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -146,7 +111,7 @@ class Lab:
             for port in ports:
                 self.listen(part, port)
         for family in (4, 6):
-            wait_until(lambda target=CONTAINER[family]: self.reaches("client", None, target, 8080))
+            wait_for(lambda target=CONTAINER[family]: self.reaches("client", None, target, 8080))
 
     def _join(self, part, inner, addresses, outer, network):
         peer, host = self.names[part], self.names["host"]
@@ -230,9 +195,27 @@ class Lab:
         assert not result.get("failed"), result
         return result
 
+    def failing(self, policy=POLICY):
+        """Return the subjects of the findings that are no pass."""
+        findings = self.module("redis_firewall_verify", policy)["findings"]
+        assert len(findings) == {"iptables": 11, "nftables": 9}[self.backend]
+        return [one["subject"] for one in findings if one["status"] != "pass"]
+
     def script(self, verb):
         """Return the exit status of the script on the host."""
         return self.sh(f"{SCRIPT} {verb}", check=False).returncode
+
+    def time_is_up(self):
+        """End the time in which rules on trial can be confirmed."""
+        self.sh("touch /run/time-is-up")
+
+    def keep_rules(self, name):
+        """Keep a copy of the rules that hold now, for load_rules()."""
+        self.sh(f"rm -rf /run/kept-{name}; cp -r /etc/redis-ports-block /run/kept-{name}")
+
+    def load_rules(self, name, more=":"):
+        """Load rules that were kept, as the module does when they are another policy's; before that do something."""
+        self.sh(f"{more}; cp -r /run/kept-{name} /run/next; {SCRIPT} try /run/next 0")
 
     def within(self, part, work):
         """Do something in a thread that lives in a part's network. Sockets made there stay there."""
@@ -300,52 +283,10 @@ class Lab:
         with client:
             return carries(client)
 
-
-def carries(client):
-    """Say whether an open connection still carries data both ways."""
-    try:
-        client.sendall(b"PING")
-        return client.recv(4) == b"PING"
-    except OSError:
-        return False
-
-
-class Hammer(threading.Thread):
-    """Connects as fast as it can until it is stopped; counts attempts and successes."""
-
-    def __init__(self, lab, source, target, port, timeout, pause=0.0):
-        super().__init__(daemon=True)
-        self.lab, self.address, self.target = lab, source, (target, port)
-        self.timeout, self.pause = timeout, pause
-        self.attempts = self.successes = 0
-        self.stopping = threading.Event()
-
-    def run(self):
-        self.lab.within("client", self._loop)
-
-    def _loop(self):
-        family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
-        while not self.stopping.is_set():
-            with socket.socket(family, socket.SOCK_STREAM) as client:
-                client.settimeout(self.timeout)
-                client.bind((self.address, 0))
-                self.attempts += 1
-                with contextlib.suppress(OSError):
-                    client.connect(self.target)
-                    self.successes += 1
-            time.sleep(self.pause)
-
-    def stop(self):
-        self.stopping.set()
-        self.join()
-        return self.attempts, self.successes
-
-
-def wait_until(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+    def reached(self, *attempts):
+        """Return those of the attempts, (part, source, target, port), that reach their target."""
+        results = at_once(self.reaches, attempts)
+        return [attempt for attempt, reached in zip(attempts, results, strict=True) if reached]
 
 
 def host_file(lab, path):

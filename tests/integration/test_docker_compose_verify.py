@@ -97,6 +97,19 @@ def test_files_that_are_not(verify, write, name):
     assert verify(path)["files"] == [str(path)]
 
 
+def test_files_that_a_file_takes_in_are_read_too(verify, write):
+    top = write("shop/compose.yaml", "include: [parts/store.yml, parts/gone.yml]\n")
+    store = write(
+        "shop/parts/store.yml", "include: [../compose.yaml]\nservices: {a: {extends: {file: base, service: b}}}\n"
+    )
+    base = write("shop/parts/base", "services:\n  b:\n    image: redis\n    ports: ['6379']\n")
+    result = verify(top)
+    assert result["files"] == sorted(map(str, [top, store, base]))
+    assert ("RH-NET-07", "fail", f"{base}:4") in [
+        (one["id"], one["status"], one["subject"]) for one in result["findings"]
+    ]
+
+
 def test_links_are_not_followed_into_other_places(verify, write, tmp_path):
     write("outside/compose.yaml", OPEN)
     (tmp_path / "home").mkdir()

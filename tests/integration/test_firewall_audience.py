@@ -19,7 +19,9 @@ from pathlib import Path
 
 import firewall_lab
 import pytest
-from firewall_lab import CONTAINER, HOST, LOOPBACK, NAMED, SOURCES, STRANGER, wait_until
+from firewall_lab import CONTAINER, HOST, LOOPBACK, NAMED, SOURCES, STRANGER
+from firewall_packets import at_once
+from waiting import wait_for
 
 FAMILIES = (4, 6)
 PROGRAM = Path(__file__).parents[2] / "roles/port_notice/files/redis_port_notice.py"
@@ -56,7 +58,7 @@ def lab(tmp_path_factory):
         command = [*one.enter(), sys.executable, "-IS", str(PROGRAM), *options, "--attempts", "9999"]
         with (folder / "attempts").open("wb") as attempts, (folder / "events").open("wb") as events:
             notice = subprocess.Popen(command, stdout=attempts, stderr=events)
-        wait_until(lambda: "port 7003: listening" in (folder / "events").read_text())
+        wait_for(lambda: "port 7003: listening" in (folder / "events").read_text())
         assert "port 6379 is left alone" in (folder / "events").read_text()
         one.attempts = folder / "attempts"
         yield one
@@ -88,35 +90,36 @@ def seen(lab, part, source, target, port):
     return lab.within(part, attempt)
 
 
-def failing(lab, wanted):
-    findings = lab.module("redis_firewall_verify", wanted)["findings"]
-    assert len(findings) == 11
-    return [one["subject"] for one in findings if one["status"] != "pass"]
+def all_seen(lab, attempts):
+    """Return attempt -> what the client gets. attempts: (part, source, target, port)."""
+    answers = at_once(lambda *attempt: seen(lab, *attempt), list(attempts))
+    return dict(zip(attempts, answers, strict=True))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("audience", "world"), [("drop", "nothing"), ("reject", "reset"), ("notice", "notice")])
 def test_who_meets_what(lab, audience, world, family):
     lab.apply(policy(audience))
-    for port in RESERVED:
-        # What a container publishes is dropped: nothing on the host could reject it.
-        met = "nothing" if (world, port) == ("reset", 6380) else world
-        assert seen(lab, "client", STRANGER[family], HOST[family], port) == met, port
-        assert seen(lab, "client", NAMED[family], HOST[family], port) == "notice", port
+    stranger, named = (
+        {("client", source[family], HOST[family], port): what for port in RESERVED}
+        for source, what in ((STRANGER, world), (NAMED, "notice"))
+    )
+    # What a container publishes is dropped: nothing on the host could reject it.
+    stranger[("client", STRANGER[family], HOST[family], 6380)] = "nothing" if world == "reset" else world
+    expected = {**stranger, **named}
     # The host itself talks to whoever has the port.
     for target in (LOOPBACK[family], HOST[family]):
-        assert seen(lab, "host", None, target, 6379) == "redis"
-        assert seen(lab, "host", None, target, 7003) == "notice"
-    # Nobody gets to the notice's port but by way of a reserved one.
-    for source in (STRANGER[family], NAMED[family]):
-        assert seen(lab, "client", source, HOST[family], LED_PORT) == "nothing"
+        expected |= {("host", None, target, 6379): "redis", ("host", None, target, 7003): "notice"}
     # Guarded ports that are not reserved, and containers, are as they were.
-    assert seen(lab, "client", NAMED[family], HOST[family], 7000) == "redis"
-    assert seen(lab, "client", STRANGER[family], HOST[family], 7000) == "nothing"
+    expected[("client", NAMED[family], HOST[family], 7000)] = "redis"
+    expected[("client", STRANGER[family], HOST[family], 7000)] = "nothing"
     for source in (STRANGER[family], NAMED[family]):
-        assert seen(lab, "client", source, CONTAINER[family], 6379) == "nothing"
-        assert seen(lab, "client", source, HOST[family], 6390) == "nothing"
-    assert failing(lab, policy(audience)) == []
+        # Nobody gets to the notice's port but by way of a reserved one.
+        expected[("client", source, HOST[family], LED_PORT)] = "nothing"
+        expected[("client", source, CONTAINER[family], 6379)] = "nothing"
+        expected[("client", source, HOST[family], 6390)] = "nothing"
+    assert all_seen(lab, expected) == expected
+    assert lab.failing(policy(audience)) == []
     assert lab.script("check") == 0
     assert not lab.apply(policy(audience), check=True)["changed"]
     assert not lab.apply(policy(audience))["changed"]
@@ -127,9 +130,9 @@ def test_without_a_notice_named_sources_get_nothing_either(lab, family):
     for audience, world in (("drop", "nothing"), ("reject", "reset")):
         wanted = policy(audience, notice=False)
         lab.apply(wanted)
-        for source in (STRANGER[family], NAMED[family]):
-            assert seen(lab, "client", source, HOST[family], 6379) == world
-        assert failing(lab, wanted) == []
+        attempts = [("client", source[family], HOST[family], 6379) for source in (STRANGER, NAMED)]
+        assert set(all_seen(lab, attempts).values()) == {world}
+        assert lab.failing(wanted) == []
         assert not [line for line in nat_rules(lab) if "REDIS" in line]
 
 
@@ -180,7 +183,7 @@ def test_the_log_names_the_port_that_was_asked_for_and_the_client(lab):
     lab.apply(policy("drop"))
     before = len(lab.attempts.read_text())
     assert seen(lab, "client", NAMED[6], HOST[6], 6380) == "notice"
-    wait_until(lambda: f"from={NAMED[6]} port=6380 client=redis" in lab.attempts.read_text()[before:])
+    wait_for(lambda: f"from={NAMED[6]} port=6380 client=redis" in lab.attempts.read_text()[before:])
 
 
 def test_rules_of_others_in_nat_stay(lab):
@@ -214,11 +217,11 @@ def test_tampering_is_seen_and_mended(lab, audience, script):
     lab.apply(wanted)
     before = own_rules(lab)
     lab.sh(script)
-    assert failing(lab, wanted) != []
+    assert lab.failing(wanted) != []
     assert lab.script("check") != 0
     assert lab.apply(wanted)["changed"]
     assert own_rules(lab) == before
-    assert failing(lab, wanted) == []
+    assert lab.failing(wanted) == []
 
 
 def test_load_at_start(lab):

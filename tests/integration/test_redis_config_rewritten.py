@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-import redis
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
 from config_lab import arguments, declared, get
 from conftest import NAMES, Server
+from waiting import wait_for
 
 CANARY = "canary-5f2d"
 ACL = "user default on nopass ~* &* +@all\n"
@@ -61,18 +60,6 @@ def start(server):
     words = [server.binary, str(server.config), "--supervised", "systemd", "--daemonize", "no"]
     server.process = subprocess.Popen(words, umask=0o077)
     wait_for(lambda: server.client().ping())
-
-
-def wait_for(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except (redis.RedisError, OSError):
-            pass
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def rewrite(server, *commands):

@@ -17,6 +17,14 @@ def lab(tmp_path):
         yield one
 
 
+@pytest.fixture(scope="module")
+def untouched_lab(tmp_path_factory):
+    """A host that nobody changes."""
+    with firewall_lab.Lab(tmp_path_factory.mktemp("untouched")) as one:
+        one.sh("ip route add default via 10.66.2.2")
+        yield one
+
+
 REFUSED = [
     ({"ports": [{"port": 6379, "sources": ["10.0.0.5/24"]}]}, "write 10.0.0.0/24 for the network, or 10.0.0.5"),
     ({"ports": [{"port": 6379, "sources": ["app.example.com"]}]}, "makes addresses of groups, hosts and names"),
@@ -24,14 +32,18 @@ REFUSED = [
     ({"ports": [{"port": 70000}]}, "a port is a number from 1 to 65535"),
     ({"ports": [], "reserved_ports": []}, "nothing to guard"),
     ({"ports": [{"port": 2222}], "ssh_ports": [2222]}, "port 2222 is an SSH port (ssh_ports)"),
+    ({"ports": [{"port": 6379}], "rollback_after": -5}, "rollback_after: -5 is no time"),
+    ({"ports": [{"port": 6379, "sources": ["::/0"]}]}, "::/0 is everyone"),
+    ({"ports": [{"port": 6379, "sources": ["::ffff:10.0.0.0/104"]}]}, "is an IPv4 address in IPv6 form"),
+    ({"ports": [{"port": 6379, "sources": ["fe80::1%eth0"]}]}, "fe80::1%eth0 names an interface"),
     ({"ports": [{"port": 6379}], "docker_bridges": ["br+"]}, "'br+' means br-test too"),
     ({"ports": [{"port": 6379}], "docker_bridges": ["+"]}, "'+' is not the name of an interface"),
 ]
 
 
 @pytest.mark.parametrize(("policy", "message"), REFUSED, ids=[message for _policy, message in REFUSED])
-def test_refuses_before_any_change(lab, policy, message):
-    lab.sh("ip route add default via 10.66.2.2")
+def test_refuses_before_any_change(untouched_lab, policy, message):
+    lab = untouched_lab
     before = lab.rules()
     for check_mode in (True, False):
         result = lab.module("redis_firewall", policy, check=check_mode)
@@ -41,12 +53,57 @@ def test_refuses_before_any_change(lab, policy, message):
     assert not any(host_file(lab, path).exists() for path in [*FILES, UNIT])
 
 
-@pytest.mark.parametrize("line", ["port 7001", "listenaddress 0.0.0.0:7001", "listenaddress [::]:7001"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "port 22; echo port 7001",
+        "listenaddress 0.0.0.0:7001",
+        "listenaddress [::]:7001",
+        "listenaddress 10.0.0.5:7001 rdomain management",
+    ],
+)
 def test_refuses_a_port_of_sshd(lab, line):
     lab.sh(f"printf '#!/bin/sh\\necho {line}\\n' > /usr/sbin/sshd; chmod 755 /usr/sbin/sshd")
     result = lab.module("redis_firewall", POLICY)
     assert "port 7001 is an SSH port (sshd)" in result["msg"]
     assert not host_file(lab, FILES[0]).exists()
+
+
+SOCKETS = """
+Listen={address}:7001 (Stream)
+Listen=/run/odd.sock (Stream)
+ActiveState={state}
+
+ActiveState=inactive
+"""
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])
+def test_refuses_a_port_on_which_systemd_listens_for_sshd(lab, address):
+    host_file(lab, "/run/shown").write_text(SOCKETS.format(address=address, state="active").lstrip())
+    assert "port 7001 is an SSH port (ssh.socket)" in lab.module("redis_firewall", POLICY)["msg"]
+    assert not host_file(lab, FILES[0]).exists()
+    # Debian's package has the socket, but does not use it.
+    host_file(lab, "/run/shown").write_text(SOCKETS.format(address=address, state="inactive").lstrip())
+    assert lab.apply(check=True)["changed"]
+
+
+@pytest.mark.parametrize(
+    "state", ["ActiveState=active\nUnitFileState=disabled", "ActiveState=inactive\nUnitFileState=enabled"]
+)
+def test_refuses_iptables_beside_firewalld(lab, state):
+    lab.sh("printf '#!/bin/sh\\n' > /usr/sbin/firewalld; chmod 755 /usr/sbin/firewalld")
+    host_file(lab, "/run/shown").write_text(state + "\n")
+    result = lab.module("redis_firewall", POLICY)
+    assert result["failed"]
+    assert "set backend to nftables" in result["msg"]
+    assert not host_file(lab, FILES[0]).exists()
+    lab.backend = "nftables"
+    lab.apply()
+    # One that is installed and not used is in nobody's way.
+    lab.backend = "iptables"
+    host_file(lab, "/run/shown").write_text("ActiveState=inactive\nUnitFileState=disabled\n")
+    assert lab.apply(check=True)["changed"]
 
 
 def test_refuses_the_port_of_this_connection(lab, monkeypatch):

@@ -1,12 +1,13 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 from __future__ import annotations
 
 from textwrap import dedent
 
 import pytest
-import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
-from hypothesis import given
-from hypothesis import strategies as st
 
 GUARDED = [6379, 6380]
 
@@ -114,6 +115,9 @@ def test_programs_beside_redis_publish_their_own_ports(image):
         "{build: ., ports: ['7000:7000']}",
         "{extends: {service: base}, ports: ['7000:7000']}",
         "{extends: base, ports: ['7000:7000']}",
+        "{extends: {file: other.yml, service: store}, ports: ['6379']}",
+        "{extends: {file: other.yml, service: valkey}, ports: ['7000:7000']}",
+        "{ports: ['7000:7000']}",
         "{<<: *base, ports: ['7000:7000']}",
         "{<<: [{labels: {}}, *base], ports: ['7000:7000']}",
         "{image: redis, network_mode: host}",
@@ -129,6 +133,26 @@ def test_servers_are_known_by_their_program_their_name_and_what_they_inherit(ser
 def test_what_a_service_says_itself_counts_more_than_what_is_merged_into_it():
     base = "x-base: &base {image: 'redis:7'}\n"
     assert faults(base + "services: {web: {<<: *base, image: nginx, ports: ['9000:9000']}}") == []
+
+
+def test_a_service_of_which_another_file_says_the_rest():
+    assert [one.line for one in faults("services:\n  cache:\n    ports: ['7000:7000', '6379']\n")] == [3]
+    assert faults("services:\n  redis-exporter:\n    ports: ['9121:9121']\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("include: [infra/redis.yml, ../b.yml]", ["../b.yml", "infra/redis.yml"]),
+        ("include:\n  - path: [a.yml, b.yml]\n    env_file: x.env\n  - path: c.yml\n", ["a.yml", "b.yml", "c.yml"]),
+        ("services:\n  a: {extends: {file: '${DIR:-.}/base.yml', service: b}}\n", ["./base.yml"]),
+        ("services: {a: {extends: {service: b}}, b: {extends: a}, c: {image: redis}}", []),
+        ("include: [oci://x/y, https://x/y.git, '${WHERE}/a.yml', '', {x: y}, 7]", ["7"]),
+        *[(text, []) for text in ("", "include: a.yml", "include: {path: a.yml}", "services: [a]", "include:")],
+    ],
+)
+def test_files_that_a_file_takes_in(text, paths):
+    assert _compose.references(text) == paths
 
 
 def test_host_network_of_another_service_is_left_alone():
@@ -174,88 +198,6 @@ def test_the_env_file_decides():
     assert published(["${PORT}:80"], image="shop", environment={"PORT": "6379"})
 
 
-SECRET = "hunter2hunter2"
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("command: redis-server --requirepass %s", "command has a password after --requirepass"),
-        ("command: [redis-server, --requirepass, %s]", "command has a password after --requirepass"),
-        ("command: [redis-server, '--requirepass %s']", "command has a password after --requirepass"),
-        ("command: sh -c 'redis-server --masterauth \"%s\"'", "command has a password after --masterauth"),
-        ("command: redis-server --requirepass ${REDIS_PASSWORD}", "command has a password after --requirepass"),
-        ("healthcheck: {test: [CMD, redis-cli, -a, %s, ping]}", "healthcheck has a password after -a"),
-        ("healthcheck: {test: redis-cli --pass %s ping}", "healthcheck has a password after --pass"),
-        ("healthcheck: {test: REDISCLI_AUTH=%s redis-cli ping}", "healthcheck has a password after REDISCLI_AUTH"),
-        ("environment: {REDIS_PASSWORD: %s}", "environment has the password in REDIS_PASSWORD"),
-        ("environment: ['REDIS_PASSWORD=%s']", "environment has the password in REDIS_PASSWORD"),
-        ("environment: [REDIS_PASSWORD]", "environment has the password in REDIS_PASSWORD"),
-        ("environment: {REDIS_PASSWORD: }", "environment has the password in REDIS_PASSWORD"),
-        ("environment: {PASSWORD: %s}", "environment has the password in PASSWORD"),
-        ("environment: {REDISCLI_AUTH: %s}", "environment has the password in REDISCLI_AUTH"),
-        ("environment: {VALKEY_PASSWORD: '${VALKEY_PASSWORD}'}", "environment has the password in VALKEY_PASSWORD"),
-    ],
-)
-def test_passwords_are_found_and_not_told(line, words):
-    line = line.replace("%s", SECRET)
-    (one,) = faults("services:\n  redis:\n    image: redis\n    %s\n" % line)
-    assert (one.line, one.kind, one.found) == (4, "secret", words)
-    assert SECRET not in repr(one)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "environment: {REDIS_URL: 'redis://:%s@redis:6379/0'}",
-        "environment: ['CACHE=rediss://shop:%s@redis:6379']",
-        "environment: {REDIS_PASSWORD: %s}",
-        "command: worker --broker redis://:%s@redis:6379",
-        "command: redis-cli -h redis -a %s monitor",
-    ],
-)
-def test_passwords_of_clients_are_found(line):
-    text = "services:\n  shop:\n    image: shop\n    %s\n" % line.replace("%s", SECRET)
-    found = faults(text)
-    assert {one.kind for one in found} == {"secret"}
-    assert SECRET not in repr(found)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "command: [redis-server, /etc/redis/redis.conf]",
-        "command: [redis-server, --requirepass, '']",
-        "command: redis-server --requirepass --port 7000",
-        "command: sh -c 'redis-server --requirepass \"$$(cat /run/secrets/redis)\"'",
-        "healthcheck: {test: 'REDISCLI_AUTH=$$(cat /run/secrets/redis) redis-cli ping'}",
-        "healthcheck: {test: [CMD, grep, -a, x, /etc/passwd]}",
-        "environment: {REDIS_PASSWORD_FILE: /run/secrets/redis}",
-        "environment: {REDIS_PASSWORD: ''}",
-        "environment: {ALLOW_EMPTY_PASSWORD: 'yes', REDIS_URL: 'redis://redis:6379'}",
-        "environment: {TZ: UTC}",
-    ],
-)
-def test_what_holds_no_password(line):
-    assert faults("services:\n  redis:\n    image: redis\n    %s\n" % line) == []
-
-
-def test_other_services_may_have_passwords_of_their_own():
-    assert faults("services: {db: {image: postgres, environment: {POSTGRES_PASSWORD: x}, command: tar -a x}}") == []
-
-
-def test_line_inside_a_block():
-    text = """\
-        services:
-          redis:
-            image: redis
-            command: |
-              redis-server
-              --requirepass hunter2
-        """
-    assert [one.line for one in faults(text)] == [6]
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -286,86 +228,3 @@ def test_merges_upon_merges_are_read_once():
     lines = ["x0: &x0 {image: redis}"] + ["x%d: &x%d {<<: [*x%d, *x%d]}" % (n, n, n - 1, n - 1) for n in range(1, 60)]
     text = "\n".join([*lines, "services: {store: {<<: *x59, ports: ['1:1']}}"])
     assert len(faults(text)) == 1
-
-
-NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True)
-WORDS = st.text(st.characters(exclude_characters="$\x00", exclude_categories=["Cs"]), max_size=12)
-
-
-@given(WORDS)
-def test_text_without_dollars_stays(text):
-    assert _compose.interpolate(text, {}) == text
-    assert _compose.interpolate(text.replace("a", "$$"), {}) == text.replace("a", "$")
-
-
-@given(NAMES, st.from_regex(r"[a-z0-9.:]*", fullmatch=True), st.from_regex(r"[a-z0-9.:]+", fullmatch=True))
-def test_variables(name, default, value):
-    have = {name: value}
-    assert _compose.interpolate("${%s:-%s}" % (name, default), {}) == default
-    assert _compose.interpolate("${%s:-%s}" % (name, default), {name: ""}) == default
-    assert _compose.interpolate("${%s-%s}" % (name, default), {name: ""}) == ""
-    for form in ("${%s}", "$%s", "${%s:-other}", "${%s-other}", "${%s:?missing}", "${%s?}"):
-        assert _compose.interpolate(form % name, have) == value
-    assert _compose.interpolate("${%s:+%s}" % (name, default), have) == default
-    assert _compose.interpolate("${%s:+%s}" % (name, default), {}) == ""
-    assert _compose.interpolate("${%s}" % name, {}) == _compose.UNKNOWN
-
-
-PORTS = st.integers(1, 65535)
-HOSTS = st.one_of(st.just(""), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str))
-
-
-@given(HOSTS, PORTS, PORTS, st.booleans(), st.sampled_from(["", "/tcp", "/udp"]))
-def test_short_form_means_what_was_written(host, port, target, brackets, protocol):
-    written = "[%s]" % host if ":" in host and brackets else host
-    text = "%s%d:%d%s" % (written + ":" if host else "", port, target, protocol)
-    assert _compose.parse_short(text) == _compose.Publication(
-        host, (port, port), (target, target), protocol.strip("/") or "tcp"
-    )
-
-
-@given(st.text(max_size=40))
-def test_any_text_is_a_port_or_none(text):
-    one = _compose.parse_short(text)
-    assert one.published is None or one.published[0] >= 0
-    assert one.touches([6379]) in (True, False)
-
-
-@given(st.text(max_size=200))
-def test_any_text_is_read_or_refused(text):
-    try:
-        _compose.faults(text, GUARDED)
-    except _compose.Unreadable as error:
-        assert str(error).startswith("line ")
-
-
-VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.sampled_from(["redis", "6379:6379"])),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(max_size=5), st.integers()), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-KEYS = ["image", "ports", "command", "environment", "extends", "healthcheck", "network_mode", "build", "<<"]
-
-
-@given(st.dictionaries(st.text(max_size=4), st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3))
-def test_values_of_any_type_are_survived(services):
-    text = yaml.safe_dump({"services": services})
-    lines = text.count("\n")
-    assert all(1 <= one.line <= lines for one in _compose.faults(text, GUARDED))
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("A=1", {"A": "1"}),
-        ("export A = 'x # y'", {"A": "x # y"}),
-        ('A="x" # note', {"A": "x"}),
-        ("A=x # note", {"A": "x"}),
-        ("# A=1", {}),
-        ("A", {}),
-    ],
-)
-def test_env_files(line, found):
-    assert _compose.parse_env(line + "\n") == found

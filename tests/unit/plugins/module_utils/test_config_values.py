@@ -7,12 +7,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import split_line
 from hypothesis import given
 from hypothesis import strategies as st
+from test_config_line import TEXT
 
-LETTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("\udc80\udcff\"'\\ #")
-# Bytes that happen to be UTF-8 are read as such.
-TEXT = st.text(LETTERS).map(lambda text: text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"))
 UNITS = st.sampled_from(["", "b", "k", "KB", "m", "Mb", "g", "gb", "GB"])
 SIZES = st.builds("{}{}".format, st.integers(0, 10**9), UNITS)
 PAIRS = st.lists(st.builds("{} {}".format, st.integers(1, 10**6), st.integers(0, 10**6)), max_size=4)
@@ -61,7 +60,7 @@ def test_each_known_directive_has_one_kind_and_one_name():
 def test_what_is_written_into_a_file_means_the_same_when_it_is_read(declared):
     directive, value = declared
     words = values.arguments(directive, value)
-    read = [values.split_line(line) for line in values.file_lines(directive, words)]
+    read = [split_line(line) for line in values.file_lines(directive, words)]
     assert all(line[0] == directive for line in read)
     read_words = [word for line in read for word in line[1:]]
     assert values.meaning(directive, read_words) == values.meaning(directive, words)
@@ -85,12 +84,6 @@ def test_units_are_multiples_of_bytes(number, unit):
 def test_enums_have_no_case(entry):
     name, value = entry
     assert values.same(name, [value.upper()], value)
-
-
-@given(TEXT)
-def test_a_word_is_read_as_it_was_quoted(word):
-    assert values.split_line("masterauth " + values.quote(word)) == ["masterauth", word]
-    assert "\n" not in values.quote(word)
 
 
 # As CONFIG GET of Redis 7.0.15, 8.0.2 and Valkey 8.1.1 prints them.
@@ -243,26 +236,6 @@ def test_impossible_values_are_refused(directive, value, part):
 )
 def test_lines_of_the_file(directive, value, lines):
     assert values.file_lines(directive, values.arguments(directive, value)) == lines
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("  port\t6379 \r", ["port", "6379"]),
-        ("requirepass 'it\\'s'", ["requirepass", "it's"]),
-        ('requirepass "a\\x41\\n\\q"', ["requirepass", "aA\nq"]),
-        ("requirepass a\u00a0\u0085b", ["requirepass", "a\u00a0\u0085b"]),
-        ("", []),
-    ],
-)
-def test_lines_are_read_as_the_server_reads_them(line, words):
-    assert values.split_line(line) == words
-
-
-@pytest.mark.parametrize("line", ['requirepass "a', "requirepass 'a", 'requirepass "a"b', 'requirepass a"b'])
-def test_lines_with_open_quotes_are_refused(line):
-    with pytest.raises(ValueError, match="quotes"):
-        values.split_line(line)
 
 
 def test_all_names_of_a_setting():

@@ -58,6 +58,20 @@ def test_nothing_of_a_broken_file_is_quoted():
     assert "s3cret" not in str(problem.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"log-opts": {"tag": "s3cret"}, "log-opts": {"max-size": "9m"}}', "log-opts"),
+        ('{"a": 1, "proxies": {"no-proxy": "x", "no-proxy": "x"}}', "no-proxy"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text, key):
+    """The engine joins the first two; written again there would be only the last."""
+    with pytest.raises(daemon.DaemonProblem, match=f'^{PATH}: "{key}" stands twice .*left as it is') as problem:
+        daemon.parse(text, PATH)
+    assert "s3cret" not in str(problem.value)
+
+
 def test_absurdly_nested_json_is_refused():
     with pytest.raises(daemon.DaemonProblem):
         daemon.parse('{"a":' + "[" * 200_000, PATH)

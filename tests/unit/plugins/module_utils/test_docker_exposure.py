@@ -2,40 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What two real engines and their kernels said (docker_samples: 20.10 on bookworm, 26.1 on trixie), judged.
-
-In the state of the samples, and in those that the tests make of it, a neighbour really connected to each port; the
-expected answers are what it met.
-"""
+"""What strangers reach of running containers, by what two real engines and their kernels said."""
 
 from __future__ import annotations
 
 import dataclasses
 import ipaddress
 import json
-import types
-from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_doors,
-    _docker_engine,
-    _docker_exposure,
-    _firewall,
-    _nft_eval,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_exposure, _firewall, _nft_eval
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
+from docker_facts import POLICY, VERSIONS, closed, container, guarded, only, only_doors, sample, with_saves
 
-SAMPLES = Path(__file__).parent / "docker_samples"
-VERSIONS = {"bookworm": "20.10.24+dfsg1", "trixie": "26.1.5+dfsg1"}
-POLICY = _firewall.build_policy(
-    [{"port": 6379, "sources": ["10.77.4.100", "fd77:4::100"], "purpose": "data"}],
-    [6379, 6380],
-    ["docker0", "br-+", "docker_gwbridge"],
-)
-# Redis listens on all addresses of these containers.
-LISTENS = {"hostnet": 6395, "sharing": 7777}
-QUIET = ("web", "later")
 NFT = json.dumps(
     {
         "nftables": [
@@ -44,62 +23,6 @@ NFT = json.dumps(
         ]
     }
 )
-
-
-def sample(name="bookworm", **changes):
-    """Return the Facts of a host, with changes to them."""
-    engine = json.loads((SAMPLES / f"{name}.json").read_text())
-    sockets = _docker_engine.parse_sockets((SAMPLES / f"{name}.tcp").read_text())
-    activities = {}
-    for container in engine["containers"]:
-        port = LISTENS.get(container["Name"][1:], 6379)
-        if container["Name"][1:] not in QUIET:
-            sides = [("0.0.0.0", port), ("::", port)]
-            activities[container["Id"]] = {"redis": ["redis-server"], "redis_ports": [port], "listeners": sides}
-    facts = _docker_doors.Facts(
-        version=VERSIONS[name],
-        containers=engine["containers"],
-        networks=engine["networks"],
-        services=[],
-        activities=activities,
-        listeners=[(address, port) for _inode, address, port in sockets],
-        interfaces=["docker0", "eth0", "lo"],
-        saves={4: (SAMPLES / f"{name}.v4").read_text(), 6: ""},
-        nft=[],
-        forwarding={4: True, 6: True},
-    )
-    return dataclasses.replace(facts, **changes)
-
-
-def closed(facts, policy=POLICY):
-    """Return container -> text of the doors that strangers can't use."""
-    listed = _docker_exposure.survey(facts, policy)
-    found = {one["name"]: [door["text"] for door in one["published"] if not door["reachable"]] for one in listed}
-    return {name: texts for name, texts in found.items() if texts}
-
-
-def only(facts, name, policy=POLICY):
-    """Return what is said of one container, and the finding on it."""
-    listed = _docker_exposure.survey(facts, policy)
-    one = next(one for one in listed if one["name"] == name)
-    return one, next(found for found in _docker_exposure.findings(listed) if found["subject"].endswith(" " + name))
-
-
-def container(facts, name):
-    return next(one for one in facts.containers if one["Name"] == "/" + name)
-
-
-def with_saves(facts, change4, change6=lambda text: text):
-    return dataclasses.replace(facts, saves={4: change4(facts.saves[4]), 6: change6(facts.saves[6])})
-
-
-def guarded(policy, family):
-    """Return a function that adds our chains to a save."""
-    own = _firewall.rules_file(_firewall.render(policy, family))
-    jumps = (
-        "*filter\n-A INPUT -p tcp -j REDIS-PORTS\nCOMMIT\n*mangle\n-A FORWARD -p tcp -j REDIS-PORTS-DOCKER\nCOMMIT\n"
-    )
-    return lambda text: text + own + jumps
 
 
 def lan(name):
@@ -253,114 +176,6 @@ def test_tables_of_iptables_are_not_taken_from_nft():
     assert "published" not in closed(facts)
 
 
-def stopped(facts, name, **settings):
-    one = container(facts, name)
-    one["State"] = {"Status": "exited", "Running": False, "Pid": 0}
-    one["NetworkSettings"]["Ports"] = {}
-    one["HostConfig"]["RestartPolicy"] = {"Name": "unless-stopped"}
-    one["HostConfig"].update(settings)
-    return facts
-
-
-def test_a_stopped_container_is_judged_by_what_it_would_publish():
-    entry, found = only(sample(), "later")
-    assert entry["pending"] and found["status"] == "fail"
-    assert found["actual"].startswith("stopped; when it starts again, published 0.0.0.0:6398->6379/tcp: ")
-    # Rules behind Docker's own, such as the chain's policy, do not stop it.
-    dropping = with_saves(
-        sample(), lambda text: text.replace(":FORWARD ACCEPT", ":FORWARD DROP").replace("-A DOCKER -d", "-A UNUSED -d")
-    )
-    assert only(dropping, "later")[0]["published"][0]["reachable"]
-
-
-@pytest.mark.parametrize(
-    ("name", "save", "takers"),
-    [
-        ("later", None, ["the container, once it runs", "docker-proxy"]),
-        # An engine that makes no rules leaves all to docker-proxy.
-        ("later", "", ["docker-proxy", "docker-proxy"]),
-        # One with rules for IPv6 makes them for networks with IPv6.
-        ("later", "*nat\n:DOCKER - [0:0]\nCOMMIT\n", ["the container, once it runs", "docker-proxy"]),
-        ("six", "*nat\n:DOCKER - [0:0]\nCOMMIT\n", ["the container, once it runs"] * 2),
-        ("six", "", ["docker-proxy", "docker-proxy"]),
-    ],
-)
-def test_who_will_take_what_a_stopped_container_publishes(name, save, takers):
-    facts = stopped(sample(), name)
-    if save is not None:
-        facts = with_saves(facts, lambda text: save, lambda text: save)
-    assert [door["why"].rpartition(" to ")[2] for door in only(facts, name)[0]["published"]] == takers
-
-
-def test_a_stopped_container_that_nobody_starts_is_listed_only():
-    facts = stopped(sample(), "published")
-    container(facts, "published")["HostConfig"]["RestartPolicy"]["Name"] = "no"
-    entry, found = only(facts, "published")
-    assert (entry["pending"], entry["published"], found["status"]) == (False, [], "pass")
-
-
-@pytest.mark.parametrize(
-    ("name", "texts"),
-    [
-        ("all", ["published 0.0.0.0:a free port->6379/tcp", "published [::]:a free port->6379/tcp"]),
-        ("hostnet", ["on the host's network 0.0.0.0:6379/tcp", "on the host's network [::]:6379/tcp"]),
-        ("onlan", ["on the LAN as an address:6379/tcp"]),
-    ],
-)
-def test_stopped_containers_of_other_kinds(name, texts):
-    facts = stopped(sample(), name)
-    container(facts, name)["Config"]["ExposedPorts"] = {"6379/tcp": {}}
-    assert [door["text"] for door in only(facts, name)[0]["published"] if door["reachable"]] == texts
-
-
-@pytest.mark.parametrize(("version", "reachable"), [("27.5.1", True), ("28.0.0", False)])
-def test_a_stopped_container_on_loopback(version, reachable):
-    facts = stopped(sample(version=version), "loop")
-    assert [door["reachable"] for door in only(facts, "loop")[0]["published"]] == [reachable]
-
-
-def service(target=6379):
-    port = {"Protocol": "tcp", "TargetPort": target, "PublishedPort": 16379, "PublishMode": "ingress"}
-    return {"ID": "5ruhdib7uo4c10ko", "Spec": {"Name": "cache"}, "Endpoint": {"Ports": [port]}}
-
-
-def swarm(services):
-    """The bridge of a swarm, and the rule by which its routing mesh takes a port."""
-    bridge = {"Name": "docker_gwbridge", "Id": "f" * 64, "Driver": "bridge", "Internal": False}
-    bridge["Options"] = {"com.docker.network.bridge.name": "docker_gwbridge"}
-    bridge["Containers"] = {"x": {"Name": "gateway_ingress-sbox", "IPv4Address": "172.18.0.2/16"}}
-    nat = "*nat\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER-INGRESS\n"
-    nat += "-A DOCKER-INGRESS -p tcp -m tcp --dport 16379 -j DNAT --to-destination 172.18.0.2:16379\nCOMMIT\n"
-    facts = sample(services=services)
-    return with_saves(dataclasses.replace(facts, networks=[*facts.networks, bridge]), lambda text: text + nat)
-
-
-def test_the_routing_mesh_of_a_swarm():
-    entry, found = only(swarm([service()]), "cache")
-    assert (found["subject"], found["status"]) == ("service cache", "fail")
-    assert entry["published"][0]["text"] == "swarm ingress 0.0.0.0:16379->6379/tcp"
-    assert "docker service update --publish-rm 16379:6379 cache" in found["remediation"]
-    # Inside of the mesh the packet has the published port, so that a guard of 6379 alone does not see it.
-    assert only(with_saves(swarm([service()]), guarded(POLICY, 4)), "cache")[1]["status"] == "fail"
-    policy = dataclasses.replace(POLICY, sources={**POLICY.sources, 16379: ()})
-    assert only(with_saves(swarm([service()]), guarded(policy, 4)), "cache", policy)[1]["status"] == "pass"
-
-
-def test_a_service_of_which_no_manager_tells():
-    policy = dataclasses.replace(POLICY, sources={**POLICY.sources, 16379: ()})
-    entry, found = only(swarm([]), "on port 16379", policy)
-    assert entry["published"][0]["reachable"] and found["remediation"].startswith("Find the service by")
-    # Told once is enough.
-    assert "on port 16379" not in [one["name"] for one in _docker_exposure.survey(swarm([service()]), policy)]
-
-
-def test_a_task_of_a_swarm_is_on_its_bridge():
-    facts = swarm([])
-    facts.networks[-1]["Containers"]["y"] = {"Name": "gateway_abcdefabcdef", "IPv4Address": "172.18.0.3/16"}
-    container(facts, "nopub")["NetworkSettings"]["SandboxID"] = "abcdefabcdef0123"
-    assert "by a route to 172.18.0.3:6379/tcp" in [door["text"] for door in only(facts, "nopub")[0]["published"]]
-
-
 @pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
 def test_an_internal_network_of_the_lan_kind_leads_nowhere(driver):
     facts = sample()
@@ -377,10 +192,6 @@ def test_other_protocols_are_listed_and_not_judged():
     container(facts, "web")["NetworkSettings"]["Ports"] = {"6379/udp": [{"HostIp": "::", "HostPort": "6379"}]}
     door = only_doors(facts, "web")[0]
     assert (door["reachable"], door["redis"], door["text"]) == (None, False, "published [::]:6379->6379/udp")
-
-
-def only_doors(facts, name, policy=POLICY):
-    return next(one for one in _docker_exposure.survey(facts, policy) if one["name"] == name)["published"]
 
 
 def test_publishing_on_the_loopback_of_ipv6():
@@ -410,160 +221,6 @@ def test_a_published_port_is_routed_to_also_while_nothing_listens():
     facts = sample()
     facts.activities[container(facts, "published")["Id"]]["listeners"] = []
     assert only_doors(facts, "published")[2]["text"] == "by a route to 172.17.0.3:6379/tcp"
-
-
-def test_the_option_that_opens_a_port_is_told():
-    options = {one["name"]: one["published"][0]["option"] for one in _docker_exposure.survey(sample(), POLICY)}
-    assert options == {
-        "all": "-P",
-        "guarded": "-p 6379:6379",
-        "hostnet": "--network host",
-        "inside": "",
-        "later": "-p 6398:6379",
-        "loop": "-p 127.0.0.1:6391:6379",
-        "nopub": "",
-        "onapp": "-p 10.77.4.11:6397:6379",
-        "onlan": "--network lan",
-        "published": "-p 6390:6379",
-        "sharing": "",
-        "six": "-p 6396:6379",
-        "web": "-p 8080:80",
-    }
-
-
-@pytest.mark.parametrize(
-    ("binding", "option"),
-    [
-        ({"HostIp": "", "HostPort": ""}, "-p 6379"),
-        ({"HostIp": "127.0.0.1", "HostPort": ""}, "-p 127.0.0.1::6379"),
-        ({"HostIp": "::1", "HostPort": "6391"}, "-p [::1]:6391:6379"),
-    ],
-)
-def test_options_of_other_forms(binding, option):
-    facts = sample()
-    container(facts, "loop")["HostConfig"]["PortBindings"] = {"6379/tcp": [binding]}
-    container(facts, "loop")["NetworkSettings"]["Ports"] = {
-        "6379/tcp": [{"HostIp": binding["HostIp"] or "0.0.0.0", "HostPort": "6391"}]
-    }
-    assert only_doors(facts, "loop")[0]["option"] == option
-
-
-def test_what_has_to_do_with_redis():
-    listed = _docker_exposure.survey(sample(), POLICY)
-    found = {one["subject"] for one in _docker_exposure.findings(listed)}
-    assert found == {"container " + one["name"] for one in listed} - {"container web"}
-    recognised = {one["name"]: one["recognised"] for one in listed}
-    assert recognised["all"] == "runs redis-server, exposes port 6379"
-    assert (recognised["nopub"], recognised["later"]) == ("runs redis-server", "exposes port 6379")
-
-
-@pytest.mark.parametrize(("ports", "is_redis"), [([8080], True), ([80], True), ([81], False)])
-def test_a_guarded_port_makes_a_container_one_of_interest(ports, is_redis):
-    policy = dataclasses.replace(POLICY, sources={port: () for port in ports})
-    subjects = [one["subject"] for one in _docker_exposure.findings(_docker_exposure.survey(sample(), policy))]
-    assert ("container web" in subjects) == is_redis
-    (published,) = [door for door in only_doors(sample(), "web", policy) if door["host_address"] == "0.0.0.0"]
-    assert published["redis"] == is_redis
-
-
-def test_a_declared_port_of_redis_counts_before_it_runs():
-    other = dataclasses.replace(POLICY, sources={7000: ()})
-    assert only(sample(), "later", other)[1]["status"] == "fail"
-
-
-def test_only_ports_of_redis_fail_its_container():
-    """A port of a helper in the same container is listed, and fails nothing."""
-    facts = sample(saves={4: "*filter\n-A FORWARD -p tcp --dport 6379 -j DROP\nCOMMIT\n", 6: ""})
-    facts.activities[container(facts, "nopub")["Id"]]["listeners"].append(("0.0.0.0", 9121))
-    entry, found = only(facts, "nopub")
-    assert [(door["container_port"], door["reachable"]) for door in entry["published"]] == [(6379, False), (9121, True)]
-    assert found["status"] == "pass"
-
-
-def test_no_container_of_redis():
-    listed = [one for one in _docker_exposure.survey(sample(), POLICY) if one["name"] == "web"]
-    (found,) = _docker_exposure.findings(listed)
-    assert (found["status"], found["actual"]) == ("pass", "none of 1 containers and services has to do with Redis")
-
-
-def test_a_finding_names_container_port_way_and_fix():
-    _entry, found = only(sample(), "published")
-    assert (found["id"], found["status"], found["subject"]) == ("RH-NET-06", "fail", "container published")
-    assert found["actual"] == (
-        "published 0.0.0.0:6390->6379/tcp: 10.77.77.77 gets through by eth0 to 172.17.0.3; "
-        "published [::]:6390->6379/tcp: 2001:db8:77::77 gets through by eth0 to docker-proxy; "
-        "by a route to 172.17.0.3:6379/tcp: 10.77.77.77 gets through by eth0 to 172.17.0.3"
-    )
-    assert found["remediation"] == (
-        'Start published without -p 6390:6379 (Compose: "6390:6379" under ports); clients on its networks need no '
-        "published port. Or close port 6390 by site.yml (firewall_ports). Let the host's rules stop what is routed to "
-        "containers: close port 6379 by site.yml (firewall_ports)."
-    )
-    assert only(sample(), "six")[1]["actual"].endswith("; and 1 more")
-
-
-@pytest.mark.parametrize(
-    ("name", "fix"),
-    [
-        ("all", "Start all without -P (Compose: ports)"),
-        ("hostnet", "Start hostnet without --network host (Compose: network_mode: host), or close port 6395"),
-        ("onlan", "Put onlan on a bridge network in place of lan (Compose: networks)"),
-    ],
-)
-def test_fixes(name, fix):
-    assert fix in only(sample(), name)[1]["remediation"]
-
-
-def test_the_compose_file_is_named():
-    facts = sample()
-    container(facts, "published")["Config"]["Labels"] = {
-        "com.docker.compose.service": "cache",
-        "com.docker.compose.project.config_files": "/srv/shop/compose.yml",
-    }
-    entry, found = only(facts, "published")
-    assert entry["compose"] == "service cache in /srv/shop/compose.yml"
-    assert '(service cache in /srv/shop/compose.yml: "6390:6379" under ports)' in found["remediation"]
-
-
-def test_sockets_of_the_kernel():
-    assert _docker_engine.parse_sockets(
-        "head\n"
-        "0: 0100007F:18EB 00000000:0000 0A 0:0 00:0 0 0 0 111 1\n"
-        "1: 0B044D0A:0016 01044D0A:CBC6 01 0:0 02:0 0 0 0 222 2\n"
-        "2: 00000000000000000000000001000000:18EC 0:0 0A 0:0 00:0 0 0 0 333 1\n"
-    ) == [("111", "127.0.0.1", 6379), ("333", "::1", 6380)]
-
-
-def test_without_docker_py_the_package_is_named(monkeypatch):
-    monkeypatch.setattr(_docker_engine, "docker", None)
-    with pytest.raises(_docker_engine.EngineProblem, match="apt-get install python3-docker"):
-        _docker_engine.ask("/run/docker.sock")
-
-
-def test_an_engine_that_does_not_answer_is_named(tmp_path):
-    with pytest.raises(_docker_engine.EngineProblem, match=r"engine at .*/none.sock does not answer"):
-        _docker_engine.ask(f"{tmp_path}/none.sock")
-
-
-def test_a_container_that_vanishes_is_left_out():
-    docker = pytest.importorskip("docker")
-
-    def inspect(which):
-        if which == "gone":
-            raise docker.errors.NotFound("gone")
-        return {"Id": which}
-
-    client = types.SimpleNamespace(
-        containers=lambda all: [{"Id": "gone"}, {"Id": "here"}],
-        inspect_container=inspect,
-        networks=lambda: [{"Name": "docker_gwbridge", "Id": "n"}],
-        inspect_network=lambda which: {"Name": "docker_gwbridge", "Containers": {}},
-        info=lambda: {"Swarm": {"ControlAvailable": False}},
-        version=lambda: {"Version": "20.10.24"},
-    )
-    answer = _docker_engine._ask(client)
-    assert answer["containers"] == [{"Id": "here"}] and answer["services"] == []
-    assert answer["networks"] == [{"Name": "docker_gwbridge", "Containers": {}}]
 
 
 @pytest.mark.parametrize(

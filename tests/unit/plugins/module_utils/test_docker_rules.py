@@ -253,4 +253,6 @@ def test_the_script_has_the_same_names():
 def test_the_unit_runs_the_script_and_is_wanted():
     assert "ExecStart=%s apply\n" % _docker_rules_files.SCRIPT_PATH in _docker_rules_files.UNIT
     assert "WantedBy=%s\n" % " ".join(_docker_rules_files.WANTED_BY) in _docker_rules_files.UNIT
+    for key in ("After", "PartOf", "WantedBy"):
+        assert "nftables.service netfilter-persistent.service" in _docker_rules_files.UNIT.split("\n%s=" % key)[1]
     assert "ExecStop" not in _docker_rules_files.UNIT

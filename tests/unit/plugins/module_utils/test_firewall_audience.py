@@ -13,6 +13,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall,
     _firewall_kernel,
     _firewall_proof,
+    _iptables,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from hypothesis import given
@@ -37,7 +38,7 @@ def policy(audience="drop", notice=True, reserved_sources=()):
 def saved(one, family):
     """Return what iptables-save shows of a host that is as the policy wants it."""
     lines = []
-    for table, chains in _firewall.render(one, family).items():
+    for table, chains in _iptables.render(one, family).items():
         lines.append("*" + table)
         lines += [":%s - [0:0]" % chain for chain in [*chains, *(["DOCKER-USER"] if table == "filter" else [])]]
         lines += ["-A %s %s" % (chain, rule) for jump, chain, rule in _firewall_kernel.JUMPS if jump == table]
@@ -90,7 +91,7 @@ def test_without_a_notice_nat_is_left_alone():
     for audience in ("drop", "reject"):
         one = policy(audience, notice=False)
         assert not one.notice
-        assert "nat" not in _firewall.render(one, 4)
+        assert "nat" not in _iptables.render(one, 4)
         assert _firewall.NOTICE_PORT not in one.ports
 
 
@@ -112,7 +113,7 @@ def test_its_port_is_its_own():
 
 
 def test_rejected_are_the_reserved_ports_only():
-    rules = _firewall.render(policy("reject", notice=False), 4)["filter"]
+    rules = _iptables.render(policy("reject", notice=False), 4)["filter"]
     assert [rule for rule in rules["REDIS-PORTS"] if "REJECT" in rule] == [
         "-p tcp -m multiport --dports 6379:6381 -j REJECT --reject-with tcp-reset"
     ]
@@ -133,7 +134,7 @@ def test_a_kernel_as_it_should_be_passes(audience, notice, family):
     one = policy(audience, notice)
     text = saved(one, family)
     assert proof(one, family, text) == {}
-    assert _firewall_kernel.differences(_firewall_kernel.parse_save(text), _firewall.render(one, family)) == []
+    assert _firewall_kernel.differences(_firewall_kernel.parse_save(text), _iptables.render(one, family)) == []
 
 
 def test_what_an_audience_opened_is_open_to_the_proof_of_another():
@@ -145,7 +146,7 @@ def test_what_an_audience_opened_is_open_to_the_proof_of_another():
 
 HOST, NAMES, ORDER = "to the host", "named sources", "order of the rules"
 INPUT, NAT = "-A INPUT -p tcp -j REDIS-PORTS\n", "-A PREROUTING -p tcp -j REDIS-PORTS\n"
-LIMIT = "-m hashlimit %s %s " % (_firewall.NOTICE_RATE, _firewall.NOTICE_TABLE_SIZE)
+LIMIT = "-m hashlimit %s %s " % (_iptables.NOTICE_RATE, _iptables.NOTICE_TABLE_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_each_way_to_spoil_it_is_seen(old, new, subjects):
 
 def test_leftovers_in_nat_are_told():
     found = _firewall_kernel.differences(
-        _firewall_kernel.parse_save(saved(policy(), 4)), _firewall.render(policy(notice=False), 4)
+        _firewall_kernel.parse_save(saved(policy(), 4)), _iptables.render(policy(notice=False), 4)
     )
     assert "the chain REDIS-PORTS of nat is left over" in found
     assert "the chain REDIS-PORTS-6379 of nat is left over" in found

@@ -11,6 +11,8 @@ import ipaddress
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall_eval import Packet
+from hypothesis import given
+from hypothesis import strategies as st
 
 SOURCE = ipaddress.ip_address("10.0.0.5")
 
@@ -74,6 +76,9 @@ def test_conditions_that_do_not_match(condition):
     "condition",
     [
         "-d 192.0.2.1",
+        "-s 10.0.0.5/255.0.0.255",
+        "! -s 10.0.0.5/255.0.0.255",
+        "-d 10.0.0.5/255.0.0.255",
         "-o eth1",
         "-m limit --limit 5/min",
         "-m set --match-set friends src",
@@ -144,3 +149,30 @@ def test_strangers_stand_for_all():
     assert ipaddress.ip_address("10.0.0.128") in found
     assert set(evaluator.STRANGERS[4]) <= set(found)
     assert not any(one in network for one in found for network in named)
+
+
+# Of 16 addresses, so that all can be tried.
+NETWORKS = st.builds(
+    lambda first, length: ipaddress.ip_network(("198.51.100.%d" % first, length), strict=False),
+    st.integers(0, 15),
+    st.integers(28, 32),
+)
+
+
+@given(
+    st.lists(st.tuples(NETWORKS, st.booleans(), st.sampled_from(["ACCEPT", "DROP"])), max_size=5),
+    st.lists(NETWORKS, max_size=5, unique=True),
+)
+def test_nobody_fares_unlike_those_who_stand_for_all(rules, named):
+    """Whatever becomes of one address becomes of an address that is tried: named or not."""
+    lines = ["-A INPUT %s-s %s -j %s" % ("! " * negated, network, target) for network, negated, target in rules]
+    ruleset = evaluator.parse("\n".join(["*filter", *lines]), "filter")
+    chains = evaluator.specialise(ruleset, Packet("eth0", 1, 1), "INPUT")
+
+    def fates(addresses):
+        return {frozenset(evaluator.verdicts(ruleset, chains, "INPUT", one)) for one in addresses}
+
+    others = set(ipaddress.ip_network("198.51.100.0/28")).difference(*named)
+    assert fates(others) <= fates(evaluator.strangers(chains, 4, named))
+    for network in named:
+        assert fates(network) == fates(evaluator.spots(network, evaluator.spoken_of(chains)))

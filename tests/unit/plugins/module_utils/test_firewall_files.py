@@ -37,6 +37,10 @@ def test_names_of_chains_are_the_same():
 def test_the_unit_runs_the_script_and_is_wanted():
     assert "WantedBy=%s\n" % " ".join(_firewall_files.WANTED_BY) in _firewall_files.UNIT
     assert "ExecStart=%s apply\n" % _firewall_files.SCRIPT_PATH in _firewall_files.UNIT
+    # Whoever may take the rules away has them loaded again after its start.
+    for name in ("nftables", "netfilter-persistent"):
+        for key in ("After", "PartOf", "WantedBy"):
+            assert re.search(r"(?m)^%s=.*\b%s\.service" % (key, name), _firewall_files.UNIT), (key, name)
     assert "ExecStop" not in _firewall_files.UNIT
     folders = "kept=%s trial=%s " % (_firewall_files.FOLDER, _firewall_files.TRIAL_FOLDER)
     assert folders in _firewall_files.SCRIPT

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_kernel
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_kernel, _iptables
 
 SAVES = Path(__file__).with_name("iptables_saves")
 POLICY = _firewall.build_policy(
@@ -33,7 +33,7 @@ def save(family):
 
 
 def differences(text, family):
-    return _firewall_kernel.differences(_firewall_kernel.parse_save(text), _firewall.render(POLICY, family))
+    return _firewall_kernel.differences(_firewall_kernel.parse_save(text), _iptables.render(POLICY, family))
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -82,7 +82,7 @@ def test_order_within_a_chain_counts():
 
 def test_rules_file_touches_our_chains_only():
     for family in _firewall.FAMILIES:
-        text = _firewall.rules_file(_firewall.render(POLICY, family))
+        text = _iptables.rules_file(_iptables.render(POLICY, family))
         assert text.endswith("COMMIT\n")
         for line in text.splitlines():
             assert re.match(r"#|\*(filter|mangle)$|COMMIT$|:REDIS-PORTS\S* - \[0:0\]$|-A REDIS-PORTS", line), line
@@ -115,7 +115,7 @@ def test_own_chains_are_not_foreign():
 def test_listings_of_the_kernel_and_of_the_policy_agree():
     for family in _firewall.FAMILIES:
         actual = _firewall_kernel.listing(_firewall_kernel.parse_save(save(family)))
-        assert actual == _firewall_kernel.wanted_listing(_firewall.render(POLICY, family))
+        assert actual == _firewall_kernel.wanted_listing(_iptables.render(POLICY, family))
         assert "ufw" not in actual
 
 

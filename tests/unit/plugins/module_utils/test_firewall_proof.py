@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_proof
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_proof
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from test_firewall_kernel import POLICY, save
 
 HOST, CONTAINERS, DOCKER_USER = "to the host", "to containers", "to containers, by DOCKER-USER"
@@ -83,3 +84,19 @@ def test_what_is_open_is_told():
 def test_connections_that_exist_are_told():
     rule = "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
     assert ", to connections that exist already" in failing(save(4).replace(INPUT, rule + INPUT))[HOST]
+
+
+def test_what_lies_between_named_networks_is_looked_at():
+    """The rule that lets in all of a network begins, ends and has its middle in parts that are named."""
+    parts = ["10.9.0.0/25", "10.9.0.128/26", "10.9.0.224/27"]
+    policy = _firewall.build_policy([{"port": 6379, "sources": parts, "purpose": "data"}], [], [])
+    ruleset = evaluator.parse("*filter\n-A INPUT -s 10.9.0.0/24 -j ACCEPT\n-A INPUT -j DROP\n", "filter")
+    assert _firewall_proof.open_doors(policy, 4, ruleset, "INPUT") == ["6379 is open to 10.9.0.192 by any interface"]
+
+
+@pytest.mark.parametrize("named", [["10.9.0.0/24"], ["10.9.0.0/24", "10.9.0.64/32"]])
+def test_a_part_of_a_named_network_that_is_dropped_is_told(named):
+    policy = _firewall.build_policy([{"port": 6379, "sources": named, "purpose": "data"}], [], [])
+    ruleset = evaluator.parse("*filter\n-A INPUT -s 10.9.0.64/26 -j DROP\n-A INPUT -j ACCEPT\n", "filter")
+    found = _firewall_proof.closed_doors(policy, 4, ruleset, "INPUT")
+    assert found[0] == "6379 is closed to 10.9.0.64 of 10.9.0.0/24"

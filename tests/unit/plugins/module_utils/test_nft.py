@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _nft
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _iptables, _nft
 from hypothesis import given
 from hypothesis import strategies as st
 from test_firewall_kernel import POLICY
@@ -106,8 +106,8 @@ def test_the_notice(audience):
 
 
 def test_the_limit_is_that_of_iptables():
-    assert "--hashlimit-upto 20/min --hashlimit-burst 10 " in _firewall.NOTICE_RATE
-    assert str(_nft.NOTICE_SOURCES) in _firewall.NOTICE_TABLE_SIZE
+    assert "--hashlimit-upto 20/min --hashlimit-burst 10 " in _iptables.NOTICE_RATE
+    assert str(_nft.NOTICE_SOURCES) in _iptables.NOTICE_TABLE_SIZE
 
 
 def test_an_audience_without_reserved_ports():
@@ -123,7 +123,7 @@ def test_elements_do_not_overlap():
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), min_size=1, max_size=20))
 def test_elements_mean_the_same_addresses(pairs):
     networks = {ipaddress.ip_network("10.0.0.%d/%d" % (last, length), strict=False) for last, length in pairs}
-    kept = _nft._outermost(sorted(networks, key=_firewall._network_order))
+    kept = _firewall.outermost(sorted(networks, key=_firewall._network_order))
     assert {int(one) for network in kept for one in network} == {int(one) for network in networks for one in network}
     assert not any(one != other and one.overlaps(other) for one in kept for other in kept)
 

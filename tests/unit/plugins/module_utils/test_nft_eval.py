@@ -132,6 +132,8 @@ def test_what_no_packet_is(condition):
         match("meta mark", 7),
         match("payload ip daddr", "10.0.0.1"),
         match("ct status", "dnat", "in"),
+        match("ct state", 16, "in"),
+        match("meta iif", 3),
         match("payload tcp dport", 7000, "<"),
         match("payload tcp dport", "@nowhere"),
         {"match": {"op": "==", "left": {"concat": [TCP]}, "right": {"set": []}}},
@@ -182,6 +184,13 @@ def test_verdict_maps(named):
     assert judge(text, port=7001) == {"ACCEPT"}
     assert judge(text, port=22) == {"DROP"}
     assert judge(text, port=80) == {"ACCEPT"}
+
+
+def test_verdict_map_that_goes_on():
+    pairs = [["invalid", {"drop": None}], ["new", {"continue": None}], ["established", {"accept": None}]]
+    text = ruleset([{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": pairs}}}], [DROP])
+    assert judge(text) == {"DROP"}
+    assert judge(text, state="ESTABLISHED") == {"ACCEPT"}
 
 
 def test_which_chains_count():

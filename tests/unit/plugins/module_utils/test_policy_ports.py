@@ -54,6 +54,13 @@ def test_what_the_firewall_would_refuse_is_refused_before_anything_is_changed(po
     assert words in line
 
 
+def test_a_trial_of_no_time_is_refused():
+    settings = {"firewall_ports": [{"port": 6379, "sources": ["10.0.0.5"]}]}
+    (line,) = _policy_ports.firewall_problems({**settings, "firewall_rollback_after": -1})
+    assert line == "firewall_rollback_after is -1: set seconds, or 0 to keep new rules at once."
+    assert _policy_ports.firewall_problems({**settings, "firewall_rollback_after": 0}) == []
+
+
 def test_firewall_that_can_be_made():
     ports = [{"port": 6379, "sources": ["10.0.0.5", "fd00::/64"]}]
     assert _policy_ports.firewall_problems({"firewall_ports": ports, "firewall_reserved_ports": [6380]}) == []

@@ -1,0 +1,95 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a Compose file may hold: variables, ports in short, and whatever else."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True)
+WORDS = st.text(st.characters(exclude_characters="$\x00", exclude_categories=["Cs"]), max_size=12)
+
+
+@given(WORDS)
+def test_text_without_dollars_stays(text):
+    assert _compose.interpolate(text, {}) == text
+    assert _compose.interpolate(text.replace("a", "$$"), {}) == text.replace("a", "$")
+
+
+@given(NAMES, st.from_regex(r"[a-z0-9.:]*", fullmatch=True), st.from_regex(r"[a-z0-9.:]+", fullmatch=True))
+def test_variables(name, default, value):
+    have = {name: value}
+    assert _compose.interpolate("${%s:-%s}" % (name, default), {}) == default
+    assert _compose.interpolate("${%s:-%s}" % (name, default), {name: ""}) == default
+    assert _compose.interpolate("${%s-%s}" % (name, default), {name: ""}) == ""
+    for form in ("${%s}", "$%s", "${%s:-other}", "${%s-other}", "${%s:?missing}", "${%s?}"):
+        assert _compose.interpolate(form % name, have) == value
+    assert _compose.interpolate("${%s:+%s}" % (name, default), have) == default
+    assert _compose.interpolate("${%s:+%s}" % (name, default), {}) == ""
+    assert _compose.interpolate("${%s}" % name, {}) == _compose.UNKNOWN
+
+
+PORTS = st.integers(1, 65535)
+HOSTS = st.one_of(st.just(""), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str))
+
+
+@given(HOSTS, PORTS, PORTS, st.booleans(), st.sampled_from(["", "/tcp", "/udp"]))
+def test_short_form_means_what_was_written(host, port, target, brackets, protocol):
+    written = "[%s]" % host if ":" in host and brackets else host
+    text = "%s%d:%d%s" % (written + ":" if host else "", port, target, protocol)
+    assert _compose.parse_short(text) == _compose.Publication(
+        host, (port, port), (target, target), protocol.strip("/") or "tcp"
+    )
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_port_or_none(text):
+    one = _compose.parse_short(text)
+    assert one.published is None or one.published[0] >= 0
+    assert one.touches([6379]) in (True, False)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text):
+    try:
+        _compose.faults(text, [6379])
+    except _compose.Unreadable as error:
+        assert str(error).startswith("line ")
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.sampled_from(["redis", "6379:6379"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(max_size=5), st.integers()), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+KEYS = ["image", "ports", "command", "environment", "extends", "healthcheck", "network_mode", "build", "<<"]
+
+
+@given(st.dictionaries(st.text(max_size=4), st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3))
+def test_values_of_any_type_are_survived(services):
+    text = yaml.safe_dump({"services": services})
+    lines = text.count("\n")
+    assert all(1 <= one.line <= lines for one in _compose.faults(text, [6379]))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("A=1", {"A": "1"}),
+        ("export A = 'x # y'", {"A": "x # y"}),
+        ('A="x" # note', {"A": "x"}),
+        ("A=x # note", {"A": "x"}),
+        ("# A=1", {}),
+        ("A", {}),
+    ],
+)
+def test_env_files(line, found):
+    assert _compose.parse_env(line + "\n") == found

@@ -1,0 +1,40 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options that several modules have: the doc fragments beside the code."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import replication, sentinel
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _replication_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import argument_spec
+from test_redis_acl_options import shape
+
+
+def of_a_sentinel():
+    return {
+        name: option
+        for name, option in argument_spec().items()
+        if name == "login_port" or name not in _connection.redis_argument_spec()
+    }
+
+
+@pytest.mark.parametrize(
+    ("documentation", "specification"),
+    [
+        (replication.ModuleDocFragment.DOCUMENTATION, _replication_spec.nodes_argument_spec()),
+        (replication.ModuleDocFragment.SENTINELS, _replication_spec.sentinels_argument_spec()),
+        (sentinel.ModuleDocFragment.DOCUMENTATION, of_a_sentinel()),
+    ],
+    ids=["nodes", "sentinels", "sentinel"],
+)
+def test_the_documentation_agrees_with_the_code(documentation, specification):
+    assert shape(yaml.safe_load(documentation)["options"], "suboptions") == shape(specification, "options")
+
+
+def test_every_password_is_no_log():
+    specification = {**_replication_spec.sentinels_argument_spec(), **argument_spec()}
+    assert specification["sentinel_password"]["no_log"] is specification["auth_pass"]["no_log"] is True
