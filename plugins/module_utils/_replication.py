@@ -27,7 +27,8 @@ class Node:
 
     addresses: {(address, port), ...} under which others may know it. master: (address, port) that it replicates, or
     None. replicas: the (address, port) of those connected to it. link: 'up' or not. keys: in all databases. failover:
-    master_failover_state. stream: its replication id; a master and its replicas have the same.
+    master_failover_state. stream: its replication id; a master and its replicas have the same. version: of the Redis
+    that it is compatible with, as in (7, 0), or () when it is not known.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Node:
     keys: int = 0
     failover: str = "no-failover"
     stream: str = ""
+    version: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ def plan(nodes, sentinel_master=None, missing=frozenset()):
                 "empty it yourself." % (node.name, node.keys, master.name),
                 passing=mended,
             )
+        if node.version and node.version < master.version:
+            raise Refused(
+                "%s is compatible with Redis %s and can't load the data of %s, which is with %s: upgrade it first."
+                % (node.name, _dotted(node.version), master.name, _dotted(master.version))
+            )
         follow.append(node.name)
     return Plan(master, tuple(follow), new)
 
@@ -123,6 +130,10 @@ def _find_master(nodes, known, mended):
             passing=mended,
         )
     return (filled or masters)[0], True
+
+
+def _dotted(version):
+    return ".".join(map(str, version))
 
 
 def lagging(plan_master, nodes):

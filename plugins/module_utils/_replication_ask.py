@@ -46,6 +46,7 @@ class Member:
         master = None
         if info["role"] != "master":
             master = (_addresses(info["master_host"])[0], int(info["master_port"]))
+        version = re.search(r"^redis_version:(\d+)\.(\d+)", self._run("INFO", "server"), re.MULTILINE)
         return Node(
             name=self.name,
             addresses=frozenset(
@@ -60,6 +61,7 @@ class Member:
             keys=keys,
             failover=info.get("master_failover_state", "no-failover"),
             stream=info.get("master_replid", ""),
+            version=tuple(map(int, version.groups())) if version else (),
         )
 
     def _info(self, section):

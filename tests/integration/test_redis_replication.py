@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import pytest
 import redis
 from conftest import NAMES, Server, free_ports
+from waiting import wait_for
 
 SECRET = "correct-horse-battery"
 ACL = f"""user default off
@@ -22,11 +22,11 @@ CONFIG = "masteruser replica\nmasterauth tortoise-of-the-replicas\nrepl-diskless
 
 
 class Group:
-    def __init__(self, name, certificates, folder, run_module):
+    def __init__(self, names, certificates, folder, run_module):
         self.run_module = run_module
         tls = {"ca_certs": str(certificates / "ca.crt")}
         self.servers = []
-        for number in range(3):
+        for number, name in enumerate(names):
             place = folder / f"n{number}"
             place.mkdir()
             server = Server(name, place, tls)
@@ -56,10 +56,27 @@ class Group:
 
 @pytest.fixture(params=NAMES)
 def group(request, certificates, tmp_path, run_module):
-    made = Group(request.param, certificates, tmp_path, run_module)
+    names = request.param if isinstance(request.param, tuple) else (request.param,) * 3
+    made = Group(names, certificates, tmp_path, run_module)
     yield made
     for server in made.servers:
         server.stop()
+
+
+@pytest.mark.parametrize("group", [("redis-8.0", "redis-7.0", "redis-8.0")], indirect=True)
+def test_an_older_server_is_no_replica_of_a_newer_one(group):
+    result = group.run()
+    second, first = (f"127.0.0.1:{group.servers[number].port}" for number in (1, 0))
+    words = f"{second} is compatible with Redis 7.0 and can't load the data of {first}, which is with 8.0"
+    assert result.get("failed") and words in result["msg"]
+    assert group.roles() == ["master"] * 3
+
+
+@pytest.mark.parametrize("group", [("redis-7.0", "redis-8.0", "valkey-8.1")], indirect=True)
+def test_newer_servers_are_replicas_of_an_older_one(group):
+    assert group.client(0).set("order:1", "paid")
+    assert group.run()["changed"]
+    assert [group.client(number).get("order:1") for number in (1, 2)] == [b"paid"] * 2
 
 
 def test_made_kept_through_a_failover_and_mended(group):
@@ -98,7 +115,7 @@ def test_made_kept_through_a_failover_and_mended(group):
     assert group.client(2).execute_command("GET", "order:2") == b"paid"
     # And says so in its file.
     group.servers[2].restart()
-    wait_until(lambda: group.roles()[2] == group.following(second))
+    wait_for(lambda: group.roles()[2] == group.following(second))
 
 
 def refused(group, words, **more):
@@ -159,7 +176,7 @@ def test_sentinels_have_to_agree(group, tmp_path):
     sentinel = subprocess.Popen([group.servers[0].binary, str(file), "--sentinel"], stdout=subprocess.DEVNULL)
     try:
         client = redis.Redis(port=port, password="sentinels-own-password", protocol=2)
-        wait_until(lambda: answers(client))
+        wait_for(lambda: answers(client))
         told = {"sentinels": [{"host": "127.0.0.1", "port": port}], "sentinel_password": "sentinels-own-password"}
         assert not group.run(**told)["changed"]
         assert "watches no master" in group.run(**told, sentinel_master_name="cache", timeout=0)["msg"]
@@ -176,10 +193,3 @@ def answers(client):
         return client.ping()
     except redis.ConnectionError:
         return False
-
-
-def wait_until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)

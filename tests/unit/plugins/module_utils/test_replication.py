@@ -38,6 +38,14 @@ def test_after_a_failover_nothing_is_to_do():
     assert (found.master.name, found.follow, found.new) == ("r3", (), False)
 
 
+def test_a_newer_replica_and_an_older_one_that_follows_already_are_left_alone():
+    old, new = {"version": (7, 0)}, {"version": (8, 0)}
+    assert plan([node(1, **old), node(2, **new)]).follow == ("r2",)
+    # In the middle of an upgrade, after the hand-over.
+    assert plan([node(1, follows=2, **old), node(2, **new)]).follow == ()
+    assert plan([node(1), node(2, **new)]).follow == ("r2",)
+
+
 def test_an_old_master_that_comes_back_empty_follows_the_new_one():
     assert plan([node(1), node(2, follows=3), node(3, keys=9)]).follow == ("r1",)
 
@@ -54,6 +62,7 @@ def test_the_tls_port_is_the_same_server():
 @pytest.mark.parametrize(
     ("nodes", "words", "passing"),
     [
+        ([node(1, version=(8, 0)), node(2, version=(7, 0))], "r2 is compatible with Redis 7.0 and can't load", False),
         ([node(1, keys=1), node(2, keys=1)], "r1 (1 keys) and r2 (1 keys) are masters with data of their own", False),
         ([node(1), node(2, follows=1), node(3), node(4, follows=3)], "two masters with replicas, r1 and r3", True),
         ([node(1), node(2, follows=9)], "r2 is a replica of 10.0.0.9:6379, which is no member", False),
