@@ -1,6 +1,6 @@
 # Sourced by ./run: lint and tests.
 
-# Two at a time, because a scenario waits more than it works; the long ones first.
+# The long ones first, since two run at a time.
 SCENARIOS=(cluster sentinel lockout tls container docker nftables default upgrade instances exposed notice ufw)
 
 lint() {
@@ -33,14 +33,6 @@ EOF
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 }
 
-# part NAME COMMAND...: one thing that passes or fails as a whole.
-part() {
-  local name=$1 since=$SECONDS
-  shift
-  if "$@"; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)) BROKEN+=("$name"); fi
-  say "$name: $((SECONDS - since)) s"
-}
-
 # pytest_part NAME WORKERS
 pytest_part() {
   local name=$1 since=$SECONDS report="$LAB/junit-$1.xml"
@@ -59,15 +51,23 @@ scenario() {
   grep -E '^=+ .* (passed|failed)' "$log" || true
 }
 
-# scenarios NAME...: what each says is shown when it has ended.
-scenarios() {
+# whole NAME: a part that passes or fails as a whole; it writes .lab/sanity.log or .lab/molecule-NAME.log.
+whole() {
+  case $1 in
+    lint | sanity) "$1" ;;
+    *) scenario "$1" ;;
+  esac
+}
+
+# wholes NAME...: two at a time; what each says is shown when it has ended.
+wholes() {
   local name
   for name in "$@"; do
     while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
-    say "Molecule scenario $name (output in .lab/molecule-$name.log)"
+    say "$name begins"
     {
       local since=$SECONDS code=0
-      scenario "$name" > "$LAB/said-$name" 2>&1 || code=$?
+      whole "$name" > "$LAB/said-$name" 2>&1 || code=$?
       say "$name: $((SECONDS - since)) s"
       cat "$LAB/said-$name"
       echo "$code" > "$LAB/code-$name"
@@ -80,31 +80,10 @@ scenarios() {
   done
 }
 
-run_tests() {
-  local parts=("$@") since=$SECONDS name
-  [ ${#parts[@]} -gt 0 ] || parts=(lint sanity unit integration molecule)
-  PASSED=0 FAILED=0 BROKEN=()
-  ensure_venv
-  trap 'release_limits; release_engine' EXIT
-  for name in "${parts[@]}"; do
-    case $name in
-      lint) part lint lint ;;
-      sanity) say "ansible-test sanity (output in .lab/sanity.log)"; part sanity sanity ;;
-      unit) pytest_part unit 2 ;;
-      integration)
-        ensure_engine
-        ensure_servers
-        apt_install openssl iproute2 iptables nftables
-        # Servers and packets are waited for, so more than there are cores.
-        pytest_part integration 3 ;;
-      molecule) molecule_parts "${SCENARIOS[@]}" ;;
-      *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;
-    esac
-  done
-  [ ${#BROKEN[@]} -eq 0 ] || say "Failed: ${BROKEN[*]}"
-  say "All of it took $((SECONDS - since)) s"
-  echo "$PASSED passed, $FAILED failed"
-  [ ${#BROKEN[@]} -eq 0 ] && [ "$FAILED" -eq 0 ]
+# flush: run the wholes that were named so far.
+flush() {
+  [ ${#WHOLES[@]} -eq 0 ] || wholes "${WHOLES[@]}"
+  WHOLES=()
 }
 
 molecule_parts() {
@@ -114,5 +93,35 @@ molecule_parts() {
   ensure_images bookworm trixie
   # Of the clients that are tried, one is JavaScript.
   command -v npm >/dev/null || apt_install nodejs npm
-  scenarios "$@"
+  WHOLES+=("$@")
+}
+
+run_tests() {
+  local parts=("$@") since=$SECONDS name
+  [ ${#parts[@]} -gt 0 ] || parts=(lint sanity unit integration molecule)
+  PASSED=0 FAILED=0 BROKEN=() WHOLES=()
+  ensure_venv
+  trap 'release_limits; release_engine' EXIT
+  for name in "${parts[@]}"; do
+    case $name in
+      lint | sanity) WHOLES+=("$name") ;;
+      unit)
+        flush
+        pytest_part unit 2 ;;
+      integration)
+        flush
+        ensure_engine
+        ensure_servers
+        apt_install openssl iproute2 iptables nftables
+        # Servers and packets are waited for, so more than there are cores.
+        pytest_part integration 3 ;;
+      molecule) molecule_parts "${SCENARIOS[@]}" ;;
+      *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;
+    esac
+  done
+  flush
+  [ ${#BROKEN[@]} -eq 0 ] || say "Failed: ${BROKEN[*]}"
+  say "All of it took $((SECONDS - since)) s"
+  echo "$PASSED passed, $FAILED failed"
+  [ ${#BROKEN[@]} -eq 0 ] && [ "$FAILED" -eq 0 ]
 }

@@ -10,7 +10,7 @@ import os
 import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _packages
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_rc_d import left_alone
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt_without_start import left_alone
 
 LISTS = "/var/lib/apt/lists"
 STAMP = "/var/lib/apt/periodic/update-success-stamp"

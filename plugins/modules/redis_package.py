@@ -99,7 +99,7 @@ held:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _packages
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt import Apt
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_rc_d import Busy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt_without_start import Busy
 
 # Seconds for which apt's lists are good enough to install something that is missing.
 FRESH = 86400
