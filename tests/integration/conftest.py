@@ -7,14 +7,13 @@ loopback, in a temporary folder.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import module_process
 import pytest
 import redis
 
@@ -22,7 +21,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SERVERS = CHECKOUT / ".lab" / "servers"
 NAMES = ("redis-7.0", "redis-8.0", "valkey-8.1")
 _candidates = itertools.count(step=7)
-MODULES = "ansible_collections.celebrum.redis_hardening.plugins.modules."
 
 
 class Server:
@@ -155,20 +153,4 @@ def server(request, certificates, tmp_path_factory):
 @pytest.fixture(scope="session")
 def run_module():
     """A function that runs a module of this collection in a process of its own and returns its result."""
-
-    def run(name, args, check=False, diff=False, env=None):
-        parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff}
-        done = subprocess.run(
-            [sys.executable, "-m", MODULES + name],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        try:
-            return json.loads(done.stdout)
-        except ValueError:
-            pytest.fail(f"{name} printed no result:\n{done.stdout}\n{done.stderr}")
-
-    return run
+    return module_process.run

@@ -14,19 +14,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import itertools
-import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
+import module_process
 from firewall_packets import at_once, carries
 from firewall_stand_ins import HOLD, SYSTEMCTL, SYSTEMD_RUN
 from waiting import wait_for
 
-MODULES = "ansible_collections.celebrum.redis_hardening.plugins.modules."
 # Two clients, one named by the policies of the tests, and the host as they see it.
 NAMED = {4: "10.66.1.10", 6: "fd66:1::10"}
 STRANGER = {4: "10.66.1.20", 6: "fd66:1::20"}
@@ -176,18 +174,8 @@ class Lab:
         """Run a module on the host as Ansible does and return its result."""
         if name.startswith("redis_firewall"):
             args = {"backend": self.backend, **args}
-        parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff}
-        done = run(
-            *self.enter(),
-            *(sys.executable, "-m", MODULES + name),
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
-            env={**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"},
-            check=False,
-        )
-        try:
-            return json.loads(done.stdout)
-        except ValueError:
-            raise AssertionError(f"{name} printed no result:\n{done.stdout}\n{done.stderr}") from None
+        env = {"PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
+        return module_process.run(name, args, check=check, diff=diff, env=env, host=self.holder.pid)
 
     def apply(self, policy=POLICY, **options):
         """Make the host so; return the result, which is a success."""

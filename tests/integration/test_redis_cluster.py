@@ -10,7 +10,8 @@ import time
 
 import pytest
 from cluster_lab import Lab, Writer, members, wait_for
-from conftest import MODULES, NAMES
+from conftest import NAMES
+from module_process import MODULES
 from redis.crc import key_slot
 
 SLOTS = 16384

@@ -6,9 +6,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import firewall_lab
 import pytest
 from firewall_lab import FILES, POLICY, UNIT, host_file
+from module_process import MODULES
 
 
 @pytest.fixture
@@ -107,8 +112,12 @@ def test_refuses_iptables_beside_firewalld(lab, state):
 
 
 def test_refuses_the_port_of_this_connection(lab, monkeypatch):
+    # It is read from the environment with which processes were started, and not forked.
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 40000 192.0.2.2 7001")
-    assert "port 7001 is an SSH port (this connection)" in lab.module("redis_firewall", POLICY)["msg"]
+    command = [*lab.enter(), sys.executable, "-m", MODULES + "redis_firewall"]
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": POLICY})
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert "port 7001 is an SSH port (this connection)" in json.loads(done.stdout)["msg"]
 
 
 @pytest.mark.parametrize(

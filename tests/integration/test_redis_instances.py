@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import MODULES
+from module_process import MODULES
 
 # It knows the units of state.json, and writes down how it was called.
 SYSTEMCTL = f"""#!{sys.executable}

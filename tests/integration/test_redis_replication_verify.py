@@ -11,7 +11,8 @@ import threading
 
 import pytest
 from conftest import NAMES
-from test_redis_replication import Group, wait_until
+from test_redis_replication import Group
+from waiting import wait_for
 
 USER, PASSWORD = "replica", "tortoise-of-the-replicas"
 
@@ -38,7 +39,7 @@ class Verified(Group):
 
     def follow(self, number, port, host="127.0.0.1"):
         self.tell(number, "REPLICAOF", host, port)
-        wait_until(lambda: self.roles()[number] == self.following(port))
+        wait_for(lambda: self.roles()[number] == self.following(port))
 
     def ports(self):
         return [server.port for server in self.servers]
@@ -46,11 +47,11 @@ class Verified(Group):
 
 @pytest.fixture(params=NAMES)
 def group(request, certificates, tmp_path, run_module):
-    made = Verified(request.param, certificates, tmp_path, run_module)
+    made = Verified((request.param,) * 3, certificates, tmp_path, run_module)
     first, *others = made.ports()
     for number, _port in enumerate(others, 1):
         made.tell(number, "REPLICAOF", "127.0.0.1", first)
-    wait_until(lambda: made.roles()[1:] == [made.following(first)] * 2)
+    wait_for(lambda: made.roles()[1:] == [made.following(first)] * 2)
     yield made
     for server in made.servers:
         server.stop()
@@ -110,7 +111,7 @@ def test_links(group):
     # Cut off by a wrong password.
     group.tell(1, "CONFIG", "SET", "masterauth", "wrong-password")
     group.tell(0, "CLIENT", "KILL", "TYPE", "replica")
-    wait_until(lambda: group.roles()[2] == group.following(first))
+    wait_for(lambda: group.roles()[2] == group.following(first))
     down = group.verify()
     assert sorted(down) == [("RH-REP-02", 1), ("RH-REP-04", 1), ("RH-REP-06", "")]
     assert down["RH-REP-02", 1].startswith("its link is down")
@@ -123,14 +124,14 @@ def test_links(group):
     # As somebody who may do more; and as the user that nobody should be.
     group.tell(1, "CONFIG", "SET", "masterauth", "correct-horse-battery", "masteruser", "admin")
     group.tell(0, "CLIENT", "KILL", "TYPE", "replica")
-    wait_until(lambda: group.roles()[1:] == [group.following(first)] * 2)
+    wait_for(lambda: group.roles()[1:] == [group.following(first)] * 2)
     group.tell(1, "CONFIG", "SET", "masterauth", PASSWORD, "masteruser", USER)
     assert group.verify() == {("RH-REP-04", 1): "logged in as admin, without TLS"}
     assert group.verify(replica_user=None) == {}
     group.tell(0, "ACL", "SETUSER", "default", "on", "nopass", "+psync", "+replconf", "+ping")
     group.tell(1, "CONFIG", "SET", "masterauth", "", "masteruser", "")
     group.tell(0, "CLIENT", "KILL", "TYPE", "replica")
-    wait_until(lambda: group.roles()[1:] == [group.following(first)] * 2)
+    wait_for(lambda: group.roles()[1:] == [group.following(first)] * 2)
     default = group.verify(replica_user=None)
     assert default.pop(("RH-REP-04", 1)) == "logged in as default, without TLS"
     assert list(default) == [("RH-REP-06", "")]
@@ -160,7 +161,7 @@ def test_a_stranger_is_sent_the_data(group):
             stranger.sendall(words.encode() + b"\r\n")
             assert stranger.recv(1000)[:1] == b"+"
         address = f"127.0.0.1:{stranger.getsockname()[1]}"
-        wait_until(lambda: f"addr={address} ".encode() in group.tell(0, "CLIENT", "LIST", "TYPE", "replica"))
+        wait_for(lambda: f"addr={address} ".encode() in group.tell(0, "CLIENT", "LIST", "TYPE", "replica"))
         assert group.verify() == {("RH-REP-03", 0): "user replica replicates it"}
         assert [one["subject"] for one in group.findings if one["status"] == "fail"] == [address]
     assert group.verify(timeout=5) == {}

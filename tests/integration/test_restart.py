@@ -94,8 +94,9 @@ def test_last_save_that_failed_is_tried_again(server):
     # The file can't take the place of a folder.
     file = server.folder / "dump.rdb"
     server.start("save 3600 1\nstop-writes-on-bgsave-error no")
-    file.mkdir()
+    # It answers once it has looked for the file.
     put_key(server.client(db=3))
+    file.mkdir()
     client = server.client()
     client.execute_command("BGSAVE")
     while b"rdb_last_bgsave_status:err" not in client.execute_command("INFO", "persistence"):
