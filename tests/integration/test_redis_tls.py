@@ -13,6 +13,7 @@ import threading
 import pytest
 import redis
 from tls_lab import Authority, ask, shown
+from waiting import wait_for
 
 ADMIN = "user admin on >canary-of-the-admin +@all ~* &*\nuser default off resetpass\n"
 
@@ -91,6 +92,7 @@ def test_a_rotation_is_not_noticed_by_clients(server, place, authority, run_modu
     clients.start()
     seen = {shown(server)}
     for _round in range(4):
+        before = clients.count
         authority.issue(place)
         predicted = run_module("redis_tls", options(server, place), check=True, diff=True)
         assert shown(server) in seen and predicted["changed"] and not predicted["loaded"]
@@ -100,9 +102,10 @@ def test_a_rotation_is_not_noticed_by_clients(server, place, authority, run_modu
         seen.add(shown(server))
         again = run_module("redis_tls", options(server, place))
         assert not again["changed"]
+        wait_for(lambda: clients.error or clients.count > before + 5)  # noqa: B023
     clients.stop.set()
     clients.join()
-    assert clients.error is None and clients.count > 20
+    assert clients.error is None
 
 
 def test_tls_is_opened_on_a_server_without_it(server, place, authority, run_module):
