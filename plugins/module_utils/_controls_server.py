@@ -92,11 +92,12 @@ SERVER = {
         "List the name or address in pki_names and run site.yml; with files of your own, give one that carries it.",
     ),
     "RH-TLS-04": (
-        "The certificate stays valid for long enough",
+        "The certificate and its CA stay valid for long enough",
         "high",
-        "On the day it expires all clients are cut off at once.",
+        "On the day one of them expires all clients are cut off at once.",
         ["strategy-9"],
-        "Run site.yml, which renews it when pki_renew_before is reached, or give new files.",
+        "Run site.yml, which renews it when pki_renew_before is reached, or give new files. Of a new CA give clients "
+        "the certificate first.",
     ),
     "RH-TLS-05": (
         "Client certificates are demanded as declared",

@@ -76,6 +76,41 @@ class Facts:
         return "fingerprint: %s\nvalid until: %s\nnames: %s\n" % (self.fingerprint, ends, ", ".join(self.names))
 
 
+class Authority:
+    """A CA certificate: name, subject and issuer as Python decodes them, not_before and not_after in seconds."""
+
+    def __init__(self, decoded):
+        self.subject, self.issuer = decoded["subject"], decoded["issuer"]
+        # The most specific part of the name is its last.
+        self.name = self.subject[-1][0][1] if self.subject else "without a name"
+        self.not_before = ssl.cert_time_to_seconds(decoded["notBefore"])
+        self.not_after = ssl.cert_time_to_seconds(decoded["notAfter"])
+
+
+def authorities(text):
+    """Return the Authority of each CA certificate in a PEM text; other certificates in it are left out."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for der in certificates(text):
+        context.load_verify_locations(cadata=der)
+    return [Authority(decoded) for decoded in context.get_ca_certs()]
+
+
+def longest_chain(issuer, pool):
+    """Return the Authorities from this issuer up to a root, by the way that ends last; [] where none leads to a root.
+
+    Names are compared, not signatures: that a chain verifies is another question.
+    """
+    chains = []
+    for one in pool:
+        if one.subject != issuer:
+            continue
+        others = [other for other in pool if other is not one]
+        rest = [] if one.issuer == one.subject else longest_chain(one.issuer, others)
+        if rest or one.issuer == one.subject:
+            chains.append([one, *rest])
+    return max(chains, key=lambda chain: min(one.not_after for one in chain), default=[])
+
+
 @contextlib.contextmanager
 def memory_file(text):
     """Give a path that holds the text for OpenSSL, which reads keys from files only; nothing reaches a disk."""

@@ -51,7 +51,7 @@ class Verify:
             *self.versions(),
             self.served(known),
             *self.trusted(),
-            self.expiry(known),
+            *self.expiry(known),
             *self.clients(anonymous, known),
             *self.plaintext(),
         ]
@@ -95,22 +95,34 @@ class Verify:
         return found
 
     def expiry(self, outcome):
+        """Return the findings about the certificate shown and, where its CA is declared, about that."""
         control, wanted = "RH-TLS-04", "valid for %d days or more" % self.policy["min_days"]
         if not outcome.der:
-            return self._verdict(control, False, wanted, "no certificate: %s" % outcome)
+            return [self._verdict(control, False, wanted, "no certificate: %s" % outcome)]
         # Read by a client that believes this very certificate, so that an expired one can be read as well.
         believed = self._talk(self._believing(outcome.der))
         if not believed.decoded:
-            return self._verdict(control, False, wanted, believed)
-        facts, now = _tls.Facts(believed.der, believed.decoded), time.time()
-        ends = time.strftime("%Y-%m-%d", time.gmtime(facts.not_after))
-        ok = facts.not_before <= now and facts.not_after - now >= self.policy["min_days"] * _tls.DAY
-        if facts.not_before > now:
-            begins = time.strftime("%Y-%m-%d", time.gmtime(facts.not_before))
-            return self._verdict(control, ok, wanted, "valid from %s on" % begins)
-        left = facts.days_left(now)
+            return [self._verdict(control, False, wanted, believed)]
+        facts = _tls.Facts(believed.der, believed.decoded)
+        found = [self._valid(facts.not_before, facts.not_after)]
+        pool = _tls.authorities("%s\n%s" % (self.policy["ca"] or "", self.policy["certificate"] or ""))
+        chain = _tls.longest_chain(believed.decoded["issuer"], pool) if self.policy["ca"] else []
+        if chain:
+            # The one that ends first ends the chain.
+            authority = min(chain, key=lambda one: one.not_after)
+            found.append(self._valid(authority.not_before, authority.not_after, subject="CA %s" % authority.name))
+        return found
+
+    def _valid(self, not_before, not_after, **details):
+        control, wanted = "RH-TLS-04", "valid for %d days or more" % self.policy["min_days"]
+        now = time.time()
+        if not_before > now:
+            begins = time.strftime("%Y-%m-%d", time.gmtime(not_before))
+            return self._verdict(control, False, wanted, "valid from %s on" % begins, **details)
+        ends = time.strftime("%Y-%m-%d", time.gmtime(not_after))
+        left = int((not_after - now) // _tls.DAY)
         actual = "%d days, until %s" % (left, ends) if left >= 0 else "expired on %s" % ends
-        return self._verdict(control, ok, wanted, actual)
+        return self._verdict(control, not_after - now >= self.policy["min_days"] * _tls.DAY, wanted, actual, **details)
 
     def _believing(self, der):
         context = _tls.trusting(der)

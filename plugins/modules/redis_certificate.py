@@ -94,6 +94,10 @@ attributes:
   diff_mode:
     support: full
     details: Shows fingerprint, end and names, never the key.
+  idempotent:
+    description: A second run with the same options changes nothing.
+    support: partial
+    details: With O(renew) a new one is needed each time, and the file of O(key_file) is gone after the first run.
   platform:
     platforms: posix
 requirements:

@@ -21,6 +21,9 @@ attributes:
     support: full
   diff_mode:
     support: full
+  idempotent:
+    description: A second run with the same options changes nothing.
+    support: full
   platform:
     platforms: linux
 options:

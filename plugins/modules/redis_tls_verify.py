@@ -28,6 +28,8 @@ options:
   ca:
     description:
       - PEM of the CA certificates that it must verify against. Without it RH-TLS-03 is skipped.
+      - They, too, must be valid for O(min_days), as must intermediate ones in O(certificate). Of several ways from the
+        server's certificate to a root the one that lasts longest counts.
     type: str
   names:
     description:

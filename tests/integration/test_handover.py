@@ -9,96 +9,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import time
 
-import cluster_lab
 import pytest
-import redis
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_move
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis_argument_spec
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone
 from conftest import NAMES
-from sentinel_lab import REPLICA, SECRET, WATCHER, Group, wait_for
+from handover_lab import Writer, masters, number_of, roll, watch
+from sentinel_lab import REPLICA, Group, wait_for
 
 # Restart-only, and so in the file alone until the restart.
 WAITING = "databases 20\n"
-
-
-class Unit:
-    """Restarts a server on loopback as systemd would."""
-
-    def __init__(self, process):
-        self.process, self.restarts = process, 0
-
-    def ports(self):
-        return [self.process.port]
-
-    def restart(self):
-        self.process.process.terminate()
-        self.process.process.wait(timeout=20)
-        self.process.start()
-        wait_for(self.process.client().ping, 60)
-        self.restarts += 1
-
-
-class Writer(threading.Thread):
-    """A client that writes new keys where it is let, and remembers those that were acknowledged."""
-
-    def __init__(self, group):
-        super().__init__(daemon=True)
-        self.group, self.acknowledged, self.going = group, [], True
-
-    def run(self):
-        clients = [one.client() for one in self.group.data]
-        number = at = 0
-        while self.going:
-            number += 1
-            try:
-                clients[at].execute_command("SET", f"k{number}", number)
-                self.acknowledged.append(number)
-                # Others need the processor, too.
-                time.sleep(0.001)
-            except redis.RedisError:
-                at = (at + 1) % len(clients)
-                time.sleep(0.01)
-
-    def __enter__(self):
-        self.start()
-        wait_for(lambda: len(self.acknowledged) > 100, 60)
-        return self
-
-    def __exit__(self, *_what):
-        self.going = False
-        self.join(timeout=20)
-
-    def lost(self, client):
-        """Return the acknowledged keys that this server has not."""
-        found = client.execute_command("MGET", *(f"k{number}" for number in self.acknowledged))
-        return [number for number, value in zip(self.acknowledged, found, strict=True) if value is None]
-
-
-def options(group, number, **more):
-    own = group.data[number]
-    found = {name: option.get("default") for name, option in redis_argument_spec().items()}
-    found.update(login_port=own.port, login_user="admin", login_password=SECRET, config_file=str(own.file))
-    found.update(renamed_commands={"CONFIG": "the-new-config"}, allow_data_loss=False, start_timeout=60)
-    found.update(sentinels=[{"host": "127.0.0.1", "port": one.port} for one in group.sentinels])
-    found.update(nodes=[{"host": "127.0.0.1", "port": one.port} for one in group.data])
-    found.update(sentinel_master_name="mymaster", sentinel_user="admin", sentinel_password=SECRET)
-    return {**found, "handover_timeout": 60, **more}
-
-
-def watch(group):
-    """Make the Sentinels watch the group."""
-    for one in group.sentinels:
-        one.ask("SENTINEL", "MONITOR", "mymaster", "127.0.0.1", group.data[0].port, 2)
-        for words in (
-            *(("down-after-milliseconds", 5000), ("auth-user", "sentinel"), ("auth-pass", WATCHER)),
-            *(("failover-timeout", 20000), ("rename-command", "CONFIG", "the-new-config")),
-        ):
-            one.ask("SENTINEL", "SET", "mymaster", *words)
-    group.know_each_other()
 
 
 @pytest.fixture(params=NAMES)
@@ -108,22 +29,6 @@ def group(request, tmp_path, run_module):
         yield one.ready()
     finally:
         one.stop()
-
-
-def roll(group, number, role, check=False, **more):
-    unit = Unit(group.data[number])
-    done = Rolling(options(group, number, **more), unit, check).run(role)
-    assert unit.restarts == (done.restarted and not check)
-    return done
-
-
-def number_of(group, name):
-    return [f"127.0.0.1:{one.port}" for one in group.data].index(name)
-
-
-def masters(group):
-    there = [number for number, one in enumerate(group.data) if one.process.poll() is None]
-    return [number for number in there if group.data[number].ask("ROLE")[0] == b"master"]
 
 
 def test_with_sentinels_no_acknowledged_write_is_lost(group, monkeypatch):
@@ -314,72 +219,3 @@ def test_refused_while_the_group_is_not_whole(one_group, monkeypatch):
     refused(group, 0, "the Sentinels disagree", sentinels=two)
     # None of this counts for who says so.
     assert roll(group, 2, "replica", sentinels=two, allow_data_loss=True, handover_timeout=0).restarted
-
-
-class ClusterUnit(Unit):
-    def ports(self):
-        return [self.process.port, self.process.tls_port]
-
-    def restart(self):
-        self.process.stop()
-        self.process.start()
-        self.restarts += 1
-
-
-@pytest.fixture(params=NAMES)
-def lab(request, certificates, tmp_path, run_module):
-    """A cluster, whose servers of Redis 8 are asked over TLS."""
-    one = cluster_lab.Lab(request.param, tmp_path, certificates, tls=request.param == "redis-8.0")
-    try:
-        nodes = one.add(6)
-        entries = [one.entry(node, zone=str(at % 3)) for at, node in enumerate(nodes)]
-        assert run_module("redis_cluster", one.options(entries, replicas=1)).get("changed")
-        yield one
-    finally:
-        one.stop()
-
-
-def roll_node(lab, node, role, **more):
-    found = {name: option.get("default") for name, option in redis_argument_spec().items()}
-    found.update(lab.options([]), login_port=lab.entry(node)["port"], start_timeout=60, handover_timeout=60)
-    found.update(renamed_commands={}, allow_data_loss=False, nodes=[], sentinels=[], config_file=None)
-    unit = ClusterUnit(node)
-    done = Rolling({**found, **more}, unit).run(role)
-    assert unit.restarts == done.restarted
-    return done
-
-
-def test_cluster_is_restarted_and_nothing_is_lost(lab):
-    def leading():
-        return {at for at, node in enumerate(lab.nodes) if node.client().execute_command("ROLE")[0] == b"master"}
-
-    before, started = leading(), [node.process.pid for node in lab.nodes]
-    with cluster_lab.Writer(lab.nodes[0]) as writer:
-        pending = [roll_node(lab, node, "any").pending for node in lab.nodes]
-        assert {at for at, part in enumerate(pending) if part == "master"} == before
-        for node in lab.nodes:
-            roll_node(lab, node, "replica")
-        assert leading() == before
-        for at in sorted(before):
-            done = roll_node(lab, lab.nodes[at], "master")
-            # A failed election would keep writes waiting for 4 s.
-            assert done.restarted and done.handed_over_to and done.gap < 2
-        time.sleep(0.3)
-    assert not before & leading()
-    assert writer.lost() == []
-    assert all(node.process.pid != pid for node, pid in zip(lab.nodes, started, strict=True))
-    other = lab.nodes[max(leading())]
-    if lab.tls:
-        # A replica that announces a port at which it is not. The port of the login is tried there, too: another server.
-        heir = next(
-            node for node in lab.nodes if cluster_lab.members(node)[node.cluster("MYID")][1] == other.cluster("MYID")
-        )
-        for name in ("cluster-announce-port", "cluster-announce-tls-port"):
-            heir.client().execute_command("CONFIG", "SET", name, "9")
-        wait_for(lambda: ":9@" in other.cluster("NODES"))
-        with pytest.raises(NotDone, match="127.0.0.1:9 is not in step with .*: it is no replica"):
-            roll_node(lab, other, "master", handover_timeout=2)
-    # One of a shard is down: neither its master nor any other is restarted.
-    lab.nodes[min(before)].stop()
-    with pytest.raises(NotDone, match="has no connection to|can't be reached"):
-        roll_node(lab, other, "master", handover_timeout=0)

@@ -63,7 +63,8 @@ def test_a_good_server(verify, server, place):
     assert set(found.values()) == {"pass"}, verify.result
     assert set(found) == {
         *(("RH-TLS-01", version) for version in ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")),
-        *(("RH-TLS-02", ""), ("RH-TLS-03", ""), ("RH-TLS-03", "db1"), ("RH-TLS-03", "127.0.0.1"), ("RH-TLS-04", "")),
+        *(("RH-TLS-02", ""), ("RH-TLS-03", ""), ("RH-TLS-03", "db1"), ("RH-TLS-03", "127.0.0.1")),
+        *(("RH-TLS-04", ""), ("RH-TLS-04", "CA authority CA")),
         *(("RH-TLS-05", "client without certificate"), ("RH-TLS-05", "client with a certificate of the CA")),
         *(("RH-TLS-06", f"plain text on port {server.tls_port}"), ("RH-TLS-07", f"{place}/redis.key")),
     }

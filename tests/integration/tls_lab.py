@@ -21,7 +21,7 @@ class Authority:
         self.folder = folder
         folder.mkdir()
         self._openssl(
-            *("req", "-x509", *_new("ca.key"), "-out", "ca.crt", "-days", "2", "-subj", f"/CN={folder.name} CA"),
+            *("req", "-x509", *_new("ca.key"), "-out", "ca.crt", "-days", "30", "-subj", f"/CN={folder.name} CA"),
             *("-addext", "keyUsage=critical,keyCertSign"),
         )
         self.certificate = (folder / "ca.crt").read_text()

@@ -37,7 +37,7 @@ def must(done):
 def on(name, command):
     """Return the exit status and output of a command on a droplet."""
     run = start_on(name, command)
-    output, _errors = run.communicate(timeout=60)
+    output, _errors = run.communicate(timeout=240)
     return run.returncode, output
 
 
@@ -83,12 +83,12 @@ def test_apply_killed_on_the_droplet(prober, as_app):
         run = kill.site(INVENTORY, "--tags", "firewall", *another_policy(100 + number))
         # As soon as the new rules are tried, or a little later. The brackets keep the pattern from finding itself.
         shoot = (
-            "for i in $(seq 600); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
+            "for i in $(seq 2400); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
             f"sleep {number * 0.04}; pkill -9 -f 'redis-ports-bloc[k] try'; pkill -9 -f '^/usr/bin/python3( -)?$'"
         )
         shots = [start_on(name, shoot) for name in DROPLETS]
-        run.communicate(timeout=60)
-        hits += sum(shot.wait(timeout=60) == 0 for shot in shots)
+        run.communicate(timeout=240)
+        hits += sum(shot.wait(timeout=240) == 0 for shot in shots)
         ssh_answers()
     assert hits >= 8
     settle(as_app)

@@ -104,3 +104,38 @@ def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as one:
         port = one.getsockname()[1]
     assert _tls_probe.talk("127.0.0.1", port, timeout=1).state == "closed"
+
+
+def ends(serve, ca, pair, **policy):
+    """Return {subject: (status, actual)} of RH-TLS-04 for a server that shows this pair."""
+    port = serve(answer(b"-NOAUTH\r\n"), _tls.server_context(*pair))
+    declared = POLICY | dict(ca=ca, certificate=pair[0], min_days=14) | policy
+    found = _tls_verify.Verify("127.0.0.1", port, declared, timeout=1).findings()
+    return {entry["subject"]: (entry["status"], entry["actual"][:8]) for entry in found if entry["id"] == "RH-TLS-04"}
+
+
+def test_a_ca_that_ends_before_the_certificate(serve):
+    issuer = Issuer("short CA", days=5.5)
+    pair = issuer.issue(["IP:127.0.0.1"], days=100)
+    assert ends(serve, issuer.certificate, pair) == {"": ("pass", "99 days,"), "CA short CA": ("fail", "5 days, ")}
+    # The renewed one beside it is what clients may go by.
+    renewed = issuer.certificate + issuer.certified(300)
+    assert ends(serve, renewed, pair)["CA short CA"] == ("pass", "299 days")
+    assert ends(serve, issuer.certified(-2), pair)["CA short CA"] == ("fail", "expired ")
+    assert ends(serve, issuer.certified(99, starts=3), pair)["CA short CA"] == ("fail", "valid fr")
+
+
+def test_a_ca_between_that_ends_first(serve):
+    root = Issuer("root", days=300)
+    between = Issuer("between", days=5.5, above=root)
+    certificate, key = between.issue(["IP:127.0.0.1"], days=100)
+    pair = certificate + between.certificate, key
+    assert ends(serve, root.certificate, pair)["CA between"] == ("fail", "5 days, ")
+    other = Issuer("another root", days=2)
+    crossed = root.certificate + other.certificate + between.certified(200, above=root)
+    assert ends(serve, crossed, pair)["CA between"] == ("pass", "199 days")
+
+
+def test_of_a_ca_that_is_not_declared_nothing_is_said(serve):
+    assert set(ends(serve, Issuer("stranger").certificate, PAIR)) == {""}
+    assert set(ends(serve, None, PAIR)) == {""}

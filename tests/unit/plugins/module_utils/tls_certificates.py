@@ -18,12 +18,16 @@ SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUT
 
 
 class Issuer:
-    """A CA. certificate: its PEM."""
+    """A CA. certificate: its PEM. above: the CA that issued it, None for a root."""
 
-    def __init__(self, name="test CA"):
+    def __init__(self, name="test CA", days=10, above=None, starts=-1):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = _name(name)
-        self.certificate = _pem(_signed(self.name, self.key, self, True, -1, 10, [], []))
+        self.certificate = self.certified(days, above, starts)
+
+    def certified(self, days, above=None, starts=-1):
+        """Return one more certificate for its name and key."""
+        return _pem(_signed(self.name, self.key, above or self, True, starts, days, [], []))
 
     def issue(
         self, names=("DNS:db1", "IP:127.0.0.1"), days=10.0, starts=-1.0, usages=(SERVER, CLIENT), passphrase=None
