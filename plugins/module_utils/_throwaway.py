@@ -108,7 +108,8 @@ def _start(binary, text, folder, output):
         with tempfile.TemporaryFile(dir=folder) as config:
             config.write(text.encode("utf-8", "surrogateescape"))
             config.seek(0)
-            return subprocess.Popen(
+            # The module's run_command would wait for its end.
+            return subprocess.Popen(  # pylint: disable=ansible-bad-function
                 [binary, "-"],
                 stdin=config,
                 stdout=output,
