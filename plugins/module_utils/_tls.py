@@ -15,6 +15,7 @@ import ipaddress
 import os
 import re
 import ssl
+import sys
 import time
 
 DAY = 86400
@@ -183,6 +184,12 @@ def trusting(der):
     return context
 
 
+def as_strict_as_here(context):
+    """Have the context verify as strictly as this host's Python does by default, and redis-py with it."""
+    context.verify_flags |= ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
+    return context
+
+
 def check_pair(certificate, key, ca, names, client_auth=True):
     """Judge a certificate with its key. Return (Facts or None, problems), problems as clauses without a full stop.
 
@@ -191,7 +198,7 @@ def check_pair(certificate, key, ca, names, client_auth=True):
     """
     try:
         found = certificates(certificate)
-        authorities = certificates(ca)
+        believed = certificates(ca)
     except ValueError:
         return None, ["the certificate or the CA is damaged PEM"]
     if not found:
@@ -203,13 +210,17 @@ def check_pair(certificate, key, ca, names, client_auth=True):
         facts = read_facts(certificate, key)
     except ssl.SSLError as error:
         return None, [_unusable(error)]
-    if not authorities:
+    if not believed:
         return facts, ["the CA file holds no certificate in PEM"]
     try:
         meeting = server_context(certificate, key, ca) if client_auth else server
         shake_hands(meeting, client_context(ca, certificate, key))
     except ssl.SSLError as error:
         return facts, [_unverified(error)]
+    try:
+        shake_hands(server, as_strict_as_here(client_context(ca)))
+    except ssl.SSLError as error:
+        return facts, [_too_lax(error)]
     return facts, ["it does not name %s" % name for name in names if not names_it(server, ca, name)]
 
 
@@ -225,7 +236,8 @@ def names_it(server, ca, name):
 def _unusable(error):
     if isinstance(error, ssl.SSLCertVerificationError):
         return "it can't be a server's certificate: %s" % error.verify_message
-    if error.reason == "KEY_VALUES_MISMATCH":
+    # The latter for a key of another kind than the certificate's.
+    if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
         return "the key does not belong to the certificate"
     return "OpenSSL can't use the certificate with its key (%s)" % (error.reason or "no key in PEM").lower().replace(
         "_", " "
@@ -233,5 +245,15 @@ def _unusable(error):
 
 
 def _unverified(error):
-    message = getattr(error, "verify_message", "") or str(error.reason or error)
-    return "it does not verify against the CA: %s" % message
+    return "it does not verify against the CA: %s" % _why(error)
+
+
+def _too_lax(error):
+    return "Python %d.%d on this host, and so every module that logs in, does not accept it: %s" % (
+        *sys.version_info[:2],
+        _why(error),
+    )
+
+
+def _why(error):
+    return getattr(error, "verify_message", "") or str(error.reason or error)

@@ -15,9 +15,13 @@ import runpy
 import sys
 import tempfile
 
+from ansible.module_utils.common.parameters import PASS_VARS
+
 COLLECTION = "ansible_collections.celebrum.redis_hardening.plugins."
 MODULES = COLLECTION + "modules."
 SECONDS = 60
+# From ansible-core 2.21 on a module tells it only when it is asked to.
+_INVOCATION = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["ansible.module_utils.basic", "redis", COLLECTION + "module_utils._connection"])
@@ -25,7 +29,7 @@ _context.set_forkserver_preload(["ansible.module_utils.basic", "redis", COLLECTI
 
 def run(name, args, check=False, diff=False, env=None, host=None):
     """Return a module's result. host: the id of a process in whose namespaces, mount and net, it runs."""
-    parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff}
+    parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff, **_INVOCATION}
     with tempfile.TemporaryDirectory() as folder:
         files = [os.path.join(folder, one) for one in ("in", "out", "errors")]
         with open(files[0], "w", encoding="utf-8") as given:

@@ -27,7 +27,8 @@ class Authority:
         self.certificate = (folder / "ca.crt").read_text()
 
     def issue(self, place, days=2, names=NAMES, usage="serverAuth,clientAuth"):
-        (self.folder / "ext").write_text(f"subjectAltName={','.join(names)}\nextendedKeyUsage={usage}\n")
+        extensions = {"subjectAltName": ",".join(names), "extendedKeyUsage": usage, "authorityKeyIdentifier": "keyid"}
+        (self.folder / "ext").write_text("".join(f"{name}={value}\n" for name, value in extensions.items()))
         self._openssl("req", *_new("new.key"), "-out", "new.csr", "-subj", "/CN=db1")
         self._openssl(
             *("x509", "-req", "-in", "new.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"),

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import time
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
-from tls_certificates import CLIENT, SERVER, Issuer
+from tls_certificates import CLIENT, SERVER, Issuer, key_pem
 
 CA, OTHER = Issuer(), Issuer("another CA")
 
@@ -56,6 +58,22 @@ def test_the_fingerprint_is_the_one_that_openssl_prints(tmp_path):
 def test_bad_pairs(pair, says):
     _facts, problems = judge(pair)
     assert len(problems) == 1 and says in problems[0], problems
+
+
+def test_a_key_of_another_kind():
+    key = key_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    assert judge((CA.issue()[0], key))[1] == ["the key does not belong to the certificate"]
+
+
+@pytest.mark.parametrize(("default", "careful", "refused"), [(1, 1, 0), (1, 0, 1), (0, 1, 0), (0, 0, 0)])
+def test_a_certificate_does_for_this_host_s_python(default, careful, refused, monkeypatch):
+    context = ssl.create_default_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_STRICT * default
+    monkeypatch.setattr(ssl, "create_default_context", lambda: context)
+    issuer = Issuer(strict=bool(careful))
+    problems = judge(issuer.issue(), issuer.certificate)[1]
+    assert len(problems) == refused and all("does not accept it: " in problem for problem in problems)
 
 
 def test_an_encrypted_key_does_not_ask_for_its_passphrase():

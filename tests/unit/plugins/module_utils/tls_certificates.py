@@ -14,13 +14,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 class Issuer:
-    """A CA. certificate: its PEM. above: the CA that issued it, None for a root."""
+    """A CA. certificate: its PEM. above: the CA that issued it, None for a root. strict: as RFC 5280 wants it."""
 
-    def __init__(self, name="test CA", days=10, above=None, starts=-1):
+    def __init__(self, name="test CA", days=10, above=None, starts=-1, strict=True):
+        self.strict = strict
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = _name(name)
         self.certificate = self.certified(days, above, starts)
@@ -56,6 +61,14 @@ def _signed(subject, key, issuer, is_ca, starts, days, names, usages):
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     )
+    if issuer.strict:
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(identifier, False)
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+        builder = builder.add_extension(identifier, False)
+    if issuer.strict and is_ca:
+        usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**usage), True)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), False)
     if usages:
