@@ -106,7 +106,8 @@ class Host:
             timeout=60,
         )
         assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        # What it was given is told by some versions of ansible-core only.
+        return {name: value for name, value in json.loads(done.stdout).items() if name != "invocation"}
 
     def calls(self):
         return (self.folder / "bin/calls").read_text().splitlines()
@@ -126,7 +127,7 @@ def check_and_run(host, units, **more):
     assert len(host.calls()) == 1
     done = host.run(units, **more)
     assert predicted.pop("needed") is done["changed"]
-    assert done == predicted | {"invocation": done["invocation"]}
+    assert done == predicted
     return done
 
 
