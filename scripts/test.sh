@@ -114,7 +114,7 @@ run_tests() {
         ensure_servers
         apt_install openssl iproute2 iptables nftables
         # Servers and packets are waited for, so more than there are cores.
-        pytest_part integration 3 ;;
+        pytest_part integration 4 ;;
       molecule) molecule_parts "${SCENARIOS[@]}" ;;
       *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;
     esac
