@@ -52,6 +52,8 @@ def settings(value, tls_folder):
     if value["topology"] == "cluster":
         found.update(
             {
+                # There is but one, and Redis 8 and Valkey say so whatever is declared: no restart would bring more.
+                "databases": 1,
                 "cluster-enabled": "yes",
                 "cluster-config-file": "nodes.conf",
                 "cluster-node-timeout": value["cluster_node_timeout"],
