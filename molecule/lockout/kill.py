@@ -61,7 +61,7 @@ def start_on(name, command):
 def ssh_answers():
     """Each droplet takes a new connection."""
     for run in [start_on(name, "true") for name in DROPLETS]:
-        output, _errors = run.communicate(timeout=240)
+        output, _errors = run.communicate(timeout=60)
         assert run.returncode == 0, output
 
 

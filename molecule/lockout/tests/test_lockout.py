@@ -37,7 +37,7 @@ def must(done):
 def on(name, command):
     """Return the exit status and output of a command on a droplet."""
     run = start_on(name, command)
-    output, _errors = run.communicate(timeout=240)
+    output, _errors = run.communicate(timeout=60)
     return run.returncode, output
 
 
