@@ -48,7 +48,9 @@ class ActionModule(ActionBase):
             )
         )
         result = super().run(tmp, task_vars)
+        inventory = {*((task_vars.get("groups") or {}).get("all") or ()), *(arguments["hosts"] or ())}
         problems = _waivers.waiver_problems(arguments["waivers"])
+        problems += _waivers.host_problems(arguments["waivers"], inventory)
         if problems:
             raise AnsibleActionFail("\n".join(["The waivers are refused, no report was written:", *problems]))
 

@@ -10,6 +10,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVari
 from ansible.plugins.action import ActionBase
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _arguments,
+    _causes,
     _policy,
     _policy_cluster,
     _policy_container,
@@ -18,6 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _policy_ports,
     _policy_sentinel,
     _policy_tls,
+    _waivers,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils import _inventory
@@ -53,7 +55,7 @@ class ActionModule(ActionBase):
         # In check mode our lookup writes no file: a policy that is refused must leave nothing behind.
         merged = {**defaults, **variables, "ansible_check_mode": True}
         self._templar = self._templar.copy_with_new_env(available_variables=merged)
-        settings, problems = {}, []
+        settings, problems, wrong = {}, [], {}
         for name, spec in {name: spec for role in roles for name, spec in specs[role].items()}.items():
             if name not in merged:
                 problems += ["%s is missing: set it." % name] if spec.get("required") else []
@@ -64,9 +66,10 @@ class ActionModule(ActionBase):
             if name == "redis_instances" and not found:
                 value, found = _policy_instances.check_types(value, specs["redis"])
             if found:
-                problems += found
+                wrong[name] = found
             else:
                 settings[name] = value
+        problems += _causes.root_causes(wrong, merged, defaults, _policy_instances.unused(settings))
 
         others, found = self._checked(
             "redis_other_variables", merged.get("redis_other_variables", []), {"type": "list", "elements": "str"}
@@ -97,10 +100,12 @@ class ActionModule(ActionBase):
             _policy_cluster.cluster_problems,
         ):
             problems += check(settings)
+        inventory = (variables.get("groups") or {}).get("all", ())
+        problems += _waivers.host_problems(settings.get("audit_waivers", []), inventory, "audit_waivers")
         problems += _policy_instances.instance_problems(
             settings,
             variables.get("inventory_hostname", ""),
-            (variables.get("groups") or {}).get("all", ()),
+            inventory,
             _inventory.native(defaults["redis_renamed_commands"]),
         )
         if opened is not None:

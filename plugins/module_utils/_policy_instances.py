@@ -90,6 +90,24 @@ def instance_problems(settings, host="", inventory=(), renamed=None):
     return problems
 
 
+def unused(settings):
+    """Return what the host's variables of unused roles begin with; nothing where that is not known.
+
+    settings: all that have the right type.
+    """
+    if not {"redis_instances", "redis_topology", "redis_sentinel_hosts"} <= set(settings):
+        return ()
+    values = _instances.values(settings)
+    topologies = {value["topology"] for value in values}
+    found = () if "cluster" in topologies or settings.get("cluster_nodes") else ("cluster_",)
+    if topologies <= {"standalone"}:
+        found += ("redis_replica_password",)
+    watched = [settings, *values]
+    if not any(value.get(name) for value in watched for name in ("redis_sentinel_hosts", "sentinel_hosts")):
+        found += ("redis_sentinel_password", *(() if settings.get("sentinel_members") else ("sentinel_",)))
+    return found
+
+
 def _names(entries, purged):
     problems, seen = [], set()
     for at, entry in enumerate(entries):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+from difflib import get_close_matches
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
 
@@ -24,6 +25,20 @@ def waiver_problems(waivers, name="waivers"):
             problems.append(
                 "%s (%s): until is %r: set it to the last day on which it is accepted, as in 2027-01-31."
                 % (where, waiver["id"], waiver.get("until") or "")
+            )
+    return problems
+
+
+def host_problems(waivers, hosts, name="waivers"):
+    """Return a problem for each waiver whose host is none of the inventory's. hosts: the names of those."""
+    problems = []
+    for at, waiver in enumerate(waivers):
+        host = waiver.get("host")
+        if host is not None and host not in hosts:
+            close = get_close_matches(str(host), list(hosts), n=1)
+            advice = "did you mean %s?" % close[0] if close else "name one, or leave it out."
+            problems.append(
+                "%s[%d].host (%s) is %r, which is no host of the inventory: %s" % (name, at, waiver["id"], host, advice)
             )
     return problems
 

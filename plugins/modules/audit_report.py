@@ -69,7 +69,7 @@ options:
         type: str
         required: true
       host:
-        description: The host. Without it, all hosts are meant.
+        description: The host, one of the inventory. Without it, all hosts are meant.
         type: str
       subject:
         description: The finding's subject, exactly. Without it, all subjects are meant.

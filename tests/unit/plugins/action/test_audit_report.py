@@ -141,9 +141,10 @@ def test_hosts_that_are_named_and_no_others(tmp_path):
     [
         ({"id": "RH-NET-01", "reason": "", "until": "9999-12-31"}, "waivers[0] (RH-NET-01) has no reason"),
         ({"id": "RH-NET-01", "reason": "x"}, "until"),
+        ({"id": "RH-NET-01", "reason": "x", "until": "9999-12-31", "host": "h11"}, "did you mean h1?"),
     ],
 )
-def test_a_waiver_without_reason_or_end_is_refused(tmp_path, waiver, words):
+def test_a_waiver_without_reason_end_or_host_is_refused(tmp_path, waiver, words):
     outcome, written, output = run(tmp_path, {"h1": {"found": [OPEN]}}, waivers=[waiver])
     assert outcome["failed"] is True
     assert words in outcome["msg"]

@@ -145,3 +145,24 @@ def test_a_role_that_is_none_is_named(tmp_path):
     code, output, _outcomes = playbook.run(tmp_path, {"h1": {}}, [task])
     assert code == 2
     assert "rediss: no role of this collection; there are " in output
+
+
+def test_only_the_cause_is_told_and_only_of_roles_in_use(tmp_path):
+    roles = ["firewall", "redis", "pki", "sentinel", "cluster", "port_notice", "audit"]
+    cases = {
+        "user": ({"redis_users": "{{ nowhere }}"}, "redis_users can't be evaluated: 'nowhere' is undefined"),
+        "bind": ({"redis_bind": "127.0.0.1"}, "redis_bind must be a list"),
+        "waiver": (
+            {"audit_waivers": [{"id": "RH-CFG-03", "reason": "x", "until": "9999-12-31", "host": "wavier"}]},
+            "audit_waivers[0].host (RH-CFG-03) is 'wavier', which is no host of the inventory: did you mean waiver?",
+        ),
+        "good": ({}, ""),
+    }
+    hosts = {name: {"system": "Debian", **variables} for name, (variables, _words) in cases.items()}
+    task = {**POLICY, "celebrum.redis_hardening.policy": {"roles": roles}}
+    _code, _output, outcomes = playbook.run(tmp_path, hosts, [FACTS, task])
+    told = {name: outcomes[name]["msg"].splitlines()[1:] for name in cases}
+    assert told.pop("good") == []
+    for name, lines in told.items():
+        assert len(lines) == 1, lines
+        assert cases[name][1] in lines[0]

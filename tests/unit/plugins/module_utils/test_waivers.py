@@ -6,7 +6,11 @@ import datetime
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import apply_waivers, waiver_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import (
+    apply_waivers,
+    host_problems,
+    waiver_problems,
+)
 
 DAY = datetime.date(2027, 1, 31)
 
@@ -39,6 +43,17 @@ def test_good_waivers(until):
 def test_bad_waivers(change, words):
     (line,) = waiver_problems([waiver(**change)])
     assert words in line
+
+
+def test_the_host_of_a_waiver_is_one_of_the_inventory():
+    hosts = ["cache1", "db7"]
+    assert host_problems([waiver(), waiver(host="cache1"), waiver(host="db7")], hosts) == []
+    assert host_problems([waiver(), waiver(host="cahce1")], hosts, "audit_waivers") == [
+        "audit_waivers[1].host (RH-CFG-03) is 'cahce1', which is no host of the inventory: did you mean cache1?"
+    ]
+    (line,) = host_problems([waiver(host="web")], hosts)
+    assert line.endswith("name one, or leave it out.")
+    assert len(host_problems([waiver(host="")], hosts)) == 1
 
 
 @pytest.mark.parametrize("change", [{}, {"host": "h1"}, {"subject": "timeout"}, {"until": DAY}])
