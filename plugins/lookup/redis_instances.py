@@ -68,6 +68,7 @@ class LookupModule(LookupBase):
             "sentinels": _instances.sentinels(value, peers, place["sentinel_port"]),
             "has_tls": _instances.has_tls(value),
             "login_port": _instances.group_port(value),
+            "bind_variable": _instances.variable_of(value, settings, "bind"),
             "closed_port": _instances.closed_port(value, settings),
             "plaintext_port": _instances.plaintext_port(value, settings),
         }

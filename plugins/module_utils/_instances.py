@@ -57,6 +57,14 @@ def values(settings):
     return found
 
 
+def variable_of(value, settings, name):
+    """Return the variable that gives an instance this value, as the operator has written it."""
+    for at, own in enumerate(settings.get("redis_instances") or []):
+        if own["name"] == value["name"] and name in own:
+            return "redis_instances[%d].%s" % (at, name)
+    return "redis_" + name
+
+
 def common(settings):
     """Return what the variables say of all instances, as {variable without its prefix: value}."""
     names = [name for name in settings if name.startswith("redis_")]

@@ -22,7 +22,7 @@ description:
   - An instance is not stopped when its configuration saves no data, unless O(purge) names it. Everything is checked
     before anything is changed.
   - It fails where this collection has set up the other engine, whose data would not go over, and where a server of that
-    listens at one of O(ports).
+    listens at one of O(ports), and where O(bind) has addresses that the host lacks.
 options:
   engine:
     description: Which server it is. It names the units and the folders.
@@ -41,6 +41,12 @@ options:
     type: list
     elements: int
     default: []
+  bind:
+    description:
+      - Addresses at which the declared units are to listen, by the name of the variable that has them, for the message.
+      - One with the prefix C(-) need not be there yet. A wildcard is always there.
+    type: dict
+    default: {}
   purge:
     description:
       - Names of instances whose configuration, users, log and data are deleted, once they have been stopped; V(default)
@@ -112,7 +118,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _systemd, _units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _host_addresses, _systemd, _units
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 
 
@@ -226,6 +232,7 @@ def main():
             engine=dict(type="str", default="redis", choices=["redis", "valkey"]),
             units=dict(type="list", elements="str", required=True),
             ports=dict(type="list", elements="int", default=[]),
+            bind=dict(type="dict", default={}),
             purge=dict(type="list", elements="str", default=[]),
             drop_in_name=dict(type="str", default="hardening.conf"),
             stop_timeout=dict(type="int", default=600),
@@ -244,6 +251,9 @@ def main():
     )
     paths = look_at_files(module, found, plan)
     plan.problems += look_at_other(module, listing)
+    plan.problems += _host_addresses.missing_problems(
+        params["bind"], lambda: _host_addresses.own_addresses(module.run_command)
+    )
     if plan.problems:
         module.fail_json(msg="Nothing was changed. %s" % " ".join(plan.problems))
     for warning in plan.warnings:

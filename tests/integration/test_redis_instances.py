@@ -250,3 +250,15 @@ def test_a_foreign_server_of_the_other_engine_at_a_declared_port(host):
         refused = host.run(["valkey-server"], engine="valkey", ports=[1, port])
         assert refused["failed"] and "redis-server.service" in refused["msg"] and f"at port {port}," in refused["msg"]
         assert not host.run(["valkey-server"], engine="valkey", ports=[1]).get("failed")
+
+
+def test_an_address_that_the_host_lacks_is_refused_before_anything_is_stopped(host):
+    host.instance("7000")
+    before = host.files(), host.state()
+    for check in (True, False):
+        bind = {"redis_bind": ["127.0.0.1", "-192.0.2.77"], "redis_instances[0].bind": ["127.0.0.1", "192.0.2.78"]}
+        refused = host.run([], check=check, bind=bind)
+        assert refused["failed"] and "redis_instances[0].bind has 192.0.2.78 (no interface has it), " in refused["msg"]
+        assert "redis_bind" not in refused["msg"]
+        assert (host.files(), host.state()) == before
+    assert host.run([], bind={"redis_bind": ["127.0.0.1", "-192.0.2.77"]})["stopped"] == ["redis-server@7000"]

@@ -33,6 +33,13 @@ def test_an_instance_has_its_own_values_above_the_hosts():
     assert "engine" not in first
 
 
+def test_a_value_is_told_of_by_the_variable_that_has_it():
+    own = {"redis_instances": [{"name": "default"}, {"name": "7000", "bind": ["127.0.0.1"]}]}
+    names = [_instances.variable_of(value, own, "bind") for value in _instances.values({**HOST, **own})]
+    assert names == ["redis_bind", "redis_instances[1].bind"]
+    assert _instances.variable_of({"name": "default"}, {}, "bind") == "redis_bind"
+
+
 def test_places_are_shared_by_no_two_instances():
     first, second, third = of({"name": "default"}, {"name": "7000"}, {"name": "a", "dir": "/srv/redis/a"})
     assert [value["dir"] for value in (first, second, third)] == [
