@@ -48,7 +48,11 @@ class LookupModule(LookupBase):
         defaults = role_defaults(self._loader, "redis")
         own = {**role_defaults(self._loader), **variables}
         templar = self._templar.copy_with_new_env(available_variables=own)
-        settings = native(templar.template({name: own[name] for name in defaults if not name.startswith("__")}))
+        names = [name for name in defaults if not name.startswith("__") and name not in _instances.OF_GROUPS]
+        settings = native(templar.template({name: own[name] for name in names}))
+        # Asked for only where there is use for them, since asking makes them.
+        needed = _instances.needed_passwords(_instances.values(settings))
+        settings.update(native(templar.template({name: own[name] for name in needed})))
         place = native(templar.template({name: own[name] for name in ("pki_host_dir", "sentinel_port")}))
         values = _instances.values(settings)
         hosts = [name for value in values for key in ("group_hosts", "sentinel_hosts") for name in value.get(key) or []]

@@ -21,6 +21,8 @@ OF_HOST = frozenset(
 )
 # What a topology needs under its own name, although hardening disables it elsewhere.
 NEEDED = {"standalone": (), "replication": ("REPLICAOF", "SLAVEOF"), "cluster": ("MIGRATE",)}
+# Variables whose defaults make a password, for the groups that need it.
+OF_GROUPS = ("redis_replica_password", "redis_sentinel_password")
 REPLICA_RULES = ("+psync", "+replconf", "+ping")
 SENTINEL_RULES = tuple(
     "+" + rule
@@ -169,6 +171,16 @@ def layout(value, engine):
         "run_dir": run,
         "folders": ([] if default else [value["dir"]]) + ([posixpath.join(value["dir"], "conf")] if rewritten else []),
     }
+
+
+def needed_passwords(found):
+    """Return which of OF_GROUPS the instances need. found: their values(), without these."""
+    needed = []
+    if any(value["topology"] != "standalone" and "replica_password" not in value for value in found):
+        needed.append("redis_replica_password")
+    if any(value["sentinel_hosts"] and "sentinel_password" not in value for value in found):
+        needed.append("redis_sentinel_password")
+    return needed
 
 
 def users(value, settings):

@@ -40,6 +40,16 @@ def test_a_value_is_told_of_by_the_variable_that_has_it():
     assert _instances.variable_of({"name": "default"}, {}, "bind") == "redis_bind"
 
 
+def test_a_password_of_a_group_is_needed_where_the_instance_has_none_of_its_own():
+    def needed(*entries):
+        return _instances.needed_passwords(of(*entries, redis_topology="standalone", redis_sentinel_hosts=[]))
+
+    group = {"name": "a", "topology": "replication", "sentinel_hosts": ["s1"]}
+    assert needed({"name": "default"}) == []
+    assert needed({"name": "default"}, group) == ["redis_replica_password", "redis_sentinel_password"]
+    assert needed({**group, "replica_password": "x", "sentinel_password": "y"}) == []
+
+
 def test_places_are_shared_by_no_two_instances():
     first, second, third = of({"name": "default"}, {"name": "7000"}, {"name": "a", "dir": "/srv/redis/a"})
     assert [value["dir"] for value in (first, second, third)] == [
