@@ -11,6 +11,7 @@ import re
 import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._last_words import last_words
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
 # A server that saves its data takes as long as it takes, and Debian sets no limit.
@@ -25,25 +26,28 @@ class Service:
     def __init__(self, module):
         self.module = module
         self.unit = module.params["unit"] + ".service"
+        # When it was told to start, 0 when it was not.
+        self.begun = 0
         self.drop_in_path = "/etc/systemd/system/%s.d/%s" % (self.unit, module.params["drop_in_name"])
 
     def systemctl(self, *arguments, seconds=None):
         limit = ["timeout", str(seconds)] if seconds else []
         code, out, error = self.module.run_command([*limit, "systemctl", *arguments])
         if code == TIMED_OUT and seconds:
-            self.module.fail_json(
-                msg="systemctl %s has not come to an end within %d s. A server that can't save its data does not end: "
+            self.fail(
+                "systemctl %s has not come to an end within %d s. A server that can't save its data does not end: "
                 "its log says why (disk, rights of its folder). systemd goes on as soon as it can."
                 % (" ".join(arguments), seconds)
             )
         if code:
-            _code, journal, _error = self.module.run_command(
-                ["journalctl", "--unit", self.unit, "--lines", "15", "--no-pager", "--output", "cat"]
-            )
-            self.module.fail_json(
-                msg="systemctl %s: %s" % (" ".join(arguments), error.strip()), journal=journal.splitlines()
-            )
+            self.fail("systemctl %s: %s" % (" ".join(arguments), error.strip()))
         return out
+
+    def fail(self, problem):
+        """End the module; of a unit that was told to start with what it said last."""
+        log_file = self.module.params.get("log_file")
+        said = last_words(self.module.run_command, self.unit, log_file, self.begun) if self.begun else ""
+        self.module.fail_json(msg="\n".join([problem, said] if said else [problem]))
 
     def show(self):
         return _systemd.parse_show(self.systemctl("show", self.unit, "--property", ",".join(_systemd.PROPERTIES)))
@@ -105,6 +109,7 @@ class Service:
     def _run(self, verb):
         # A unit that failed too often refuses to start until the counter is cleared.
         self.systemctl("reset-failed", self.unit)
+        self.begun = time.time()
         self.systemctl(verb, self.unit, seconds=STOP_SECONDS + self.module.params["start_timeout"])
         self.wait()
 
@@ -135,4 +140,4 @@ class Service:
                 break
             time.sleep(0.1)
         where = _connection.endpoint(self.module.params)
-        self.module.fail_json(msg="%s runs, but a login at %s fails: %s." % (self.unit, where, state))
+        self.fail("%s runs, but a login at %s fails: %s." % (self.unit, where, state))

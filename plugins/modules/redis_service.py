@@ -48,6 +48,11 @@ options:
     description: File name of the drop-in.
     type: str
     default: hardening.conf
+  log_file:
+    description:
+      - The server's log. Where the server does not start, the module fails with its last lines, and with those of the
+        journal, without values of directives.
+    type: path
   restart_required:
     description:
       - Whether the running server must be restarted, as M(celebrum.redis_hardening.redis_config) returns it.
@@ -216,6 +221,7 @@ def main():
             unit=dict(type="str", default="redis-server"),
             drop_in=dict(type="str"),
             drop_in_name=dict(type="str", default="hardening.conf"),
+            log_file=dict(type="path"),
             restart_required=dict(type="bool", default=False),
             current_password=dict(type="str", no_log=True),
             renamed_commands=dict(type="dict", default={}),

@@ -61,3 +61,25 @@ def test_a_server_that_does_not_end_is_not_waited_for_without_end(monkeypatch, t
     with pytest.raises(RuntimeError, match="has not come to an end within 1 s. A server that can't save"):
         Service(Module()).restart()
     assert time.monotonic() < begun + 30
+
+
+def test_a_server_that_does_not_start_is_told_of_with_its_own_words(monkeypatch, tmp_path):
+    log = tmp_path / "redis.log"
+    for name, script in {
+        "systemctl": '[ "$1" != start ] || { echo bind: Cannot assign > %s; echo Job failed. >&2; exit 1; }' % log,
+        "journalctl": "echo Main process exited",
+    }.items():
+        (tmp_path / name).write_text("#!/bin/sh\n%s\n" % script)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
+    module = Module()
+    module.params = {**Module.params, "log_file": str(log)}
+    with pytest.raises(RuntimeError) as failed:
+        Service(module).start()
+    lines = str(failed.value).splitlines()
+    assert lines[0] == "systemctl start redis-server.service: Job failed."
+    assert lines[2::2] == ["    bind: Cannot assign", "    Main process exited"]
+    # What was asked before the start has nothing to do with it.
+    with pytest.raises(RuntimeError) as failed:
+        Service(module).systemctl("start")
+    assert str(failed.value) == "systemctl start: Job failed."
