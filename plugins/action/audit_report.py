@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
                 findings.append(_report.not_audited("the host failed or was unreachable before the audit was complete"))
             elif not findings:
                 findings.append(_report.not_audited("the host has no findings in the variable %s" % name))
-            collected[host] = findings
+            collected[host] = _report.once(findings)
         return collected
 
     def _of_host(self, hostvars, host, name):

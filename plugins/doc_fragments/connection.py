@@ -39,6 +39,11 @@ options:
     description:
       - Name of an environment variable on the managed host that holds the password.
     type: str
+  login_fallback_password:
+    description:
+      - Password that the user V(default) has on a server that was not hardened yet. Modules that only look use it where
+        the login is refused, before they try without any.
+    type: str
   tls:
     description:
       - Connect with TLS.
@@ -72,7 +77,8 @@ options:
     type: float
     default: 5.0
 requirements:
-  - redis (Python library, 4.3 or later) on the host where the module runs; Debian's package is python3-redis
+  - redis (Python library, 4.3 or later) on the host where the module runs; Debian's package is python3-redis. Modules
+    that only look work without it.
 """
 
     RENAMES = r"""

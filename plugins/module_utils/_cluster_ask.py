@@ -101,8 +101,6 @@ class Server:
                 self.addresses = _resolve(node["address"] or node["host"])
             asked.addresses = frozenset(self.addresses)
             if self.client is None:
-                if _connection.redis is None:
-                    raise _connection.ConnectionProblem("library", "There is no Python library redis on the host yet.")
                 self.client = _connection.open_client(self.params)
                 self.names = live_names(self.client, self.params["renamed_commands"], COMMANDS)
             self._fill(asked)

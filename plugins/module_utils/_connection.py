@@ -22,8 +22,11 @@ try:
 
     REDIS_PY_VERSION = tuple(int(part) for part in redis.__version__.split(".")[:2])
 except ImportError:
-    redis = None
+    from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _resp as redis
+
     REDIS_PY_IMPORT_ERROR = traceback.format_exc()
+# Without redis-py there is only what proofs need; what changes something asks for the library.
+LIBRARY_MISSING = REDIS_PY_IMPORT_ERROR is not None
 
 
 class ConnectionProblem(Exception):
@@ -47,6 +50,7 @@ def redis_argument_spec():
         login_password=dict(type="str", no_log=True),
         login_password_file=dict(type="path", no_log=False),
         login_password_env=dict(type="str", no_log=False),
+        login_fallback_password=dict(type="str", no_log=True),
         tls=dict(type="bool", default=False),
         ca_certs=dict(type="path"),
         client_cert_file=dict(type="path"),
@@ -66,7 +70,7 @@ CONNECTION_RULES = dict(
 
 def require_library(module):
     """End the module with a clear message when redis-py is missing or too old."""
-    if redis is None:
+    if LIBRARY_MISSING:
         module.fail_json(msg=missing_required_lib("redis (Debian: python3-redis)"), exception=REDIS_PY_IMPORT_ERROR)
     if REDIS_PY_VERSION < MINIMUM_REDIS_PY:
         module.fail_json(
@@ -117,10 +121,11 @@ def open_client(params, anonymous=False):
     arguments = dict(
         socket_timeout=params["login_timeout"],
         socket_connect_timeout=params["login_timeout"],
-        # redis-py 6 and later would otherwise retry for seconds on a closed port.
-        retry=Retry(NoBackoff(), 0),
         single_connection_client=False,
     )
+    if not LIBRARY_MISSING:
+        # redis-py 6 and later would otherwise retry for seconds on a closed port.
+        arguments.update(retry=Retry(NoBackoff(), 0))
     if REDIS_PY_VERSION >= (5, 0):
         # RESP2 everywhere, and no CLIENT SETINFO: a least-privilege user would fill the ACL log with it.
         arguments.update(protocol=2)
@@ -165,18 +170,28 @@ def _ping(client):
 def connect(module, anonymous_fallback=False):
     """Open the connection that the module's options name, or end the module with a clear message.
 
-    Returns (client, anonymous). anonymous is True when anonymous_fallback was asked for, the login was refused, and the
-    server let an unauthenticated client in: an unhardened server, which is what there is to take over or to report.
+    With anonymous_fallback, for modules that only look, the library is not needed, and a login that is refused is
+    followed by that of the user default with login_fallback_password, which module.params then has as the login.
+    Returns (client, anonymous). anonymous is True when both were refused, and the server let an unauthenticated client
+    in: an unhardened server, which is what there is to take over or to report.
     """
-    require_library(module)
+    if not anonymous_fallback or (not LIBRARY_MISSING and REDIS_PY_VERSION < MINIMUM_REDIS_PY):
+        require_library(module)
     try:
         return open_client(module.params), False
     except ConnectionProblem as problem:
         if anonymous_fallback and problem.kind == "auth":
-            try:
-                return open_client(module.params, anonymous=True), True
-            except ConnectionProblem:
-                pass
+            old = dict(login_user=None, login_password_file=None, login_password_env=None)
+            old.update(login_password=module.params["login_fallback_password"])
+            for way, anonymous in ((old, False), ({}, True)):
+                try:
+                    if anonymous or old["login_password"] is not None:
+                        client = open_client(dict(module.params, **way), anonymous)
+                        module.params.update(way)
+                        return client, anonymous
+                except ConnectionProblem:
+                    continue
+            problem.args = ("Not taken over yet? Then set redis_current_password: %s" % problem,)
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
 
 

@@ -27,26 +27,48 @@ _SHOWN = 200
 _MISSING = "not checked"
 
 
-def findings_of(result):
+def findings_of(result, proves=""):
     """Return all findings in a list of findings, a registered result, a loop's result, or a list of any of these.
 
-    A result without findings that was not skipped becomes a finding with status error: the check has not run.
+    A result without findings that was not skipped becomes a finding with status error: the check has not run. proves:
+    what is then not known; a dict with results may say it.
     """
     if isinstance(result, Mapping):
         if "id" in result and "status" in result:
             return [dict(result)]
         for name in ("results", "findings"):
             if name in result:
-                return findings_of(result[name])
-        return [] if result.get("skipped") else [not_audited(result.get("msg") or "the check returned no findings")]
+                return findings_of(result[name], result.get("proves", proves))
+        if result.get("skipped"):
+            return []
+        # As the roles call what they loop over.
+        why = result.get("msg") or "the check returned no findings"
+        return [not_audited(why, result.get("__redis_name", ""), proves)]
     if isinstance(result, (list, tuple)):
-        return [entry for part in result for entry in findings_of(part)]
+        return [entry for part in result for entry in findings_of(part, proves)]
     return [not_audited("instead of findings there is %r" % (result,))]
 
 
-def not_audited(why):
-    """Return the finding for a host or a check that gave no result."""
-    return finding(AUDITED, "error", "the check gives a result", why)
+def not_audited(why, instance="", proves=""):
+    """Return the finding for a host or a check that gave no result. proves: the controls that it would have proved."""
+    return finding(AUDITED, "error", "the check gives a result", why, instance=instance, subject=proves)
+
+
+def once(findings):
+    """Return the findings of a host; checks that gave no result for one and the same reason are one finding."""
+    unknown = {}
+    for one in findings:
+        if one["id"] == AUDITED and one["status"] == "error":
+            unknown.setdefault((one["instance"], one["actual"]), []).append(one["subject"])
+    result = []
+    for one in findings:
+        if one["id"] == AUDITED and one["status"] == "error":
+            subjects = unknown.pop((one["instance"], one["actual"]), None)
+            if subjects is None:
+                continue
+            one = dict(one, subject=" ".join(dict.fromkeys(filter(None, subjects))))
+        result.append(one)
+    return result
 
 
 def build_report(findings, waivers, generated, title):
@@ -105,7 +127,27 @@ def text_report(report, limit=None):
         lines += _wrapped("waived  ", accepted)
     for note in report["notes"]:
         lines += _wrapped("note    ", note)
+    skipped = _skipped(report["findings"])
+    lines += [""] * bool(skipped)
+    for entry in skipped[:limit]:
+        lines += _wrapped("skipped ", entry)
+    if limit is not None and len(skipped) > limit:
+        lines.append("... and %d more lines of what was skipped." % (len(skipped) - limit))
     return "\n".join(lines) + "\n"
+
+
+def _skipped(findings):
+    """Return a line for each reason for which something was skipped: which controls, on which hosts, why."""
+    reasons = {}
+    for entry in findings:
+        if entry["status"] == "skipped":
+            controls, hosts = reasons.setdefault(entry["actual"], ({}, {}))
+            controls[entry["id"]] = hosts[entry["host"]] = True
+    lines = []
+    for reason, (controls, hosts) in reasons.items():
+        where = ", ".join(hosts) if len(hosts) < 4 else "%d hosts" % len(hosts)
+        lines.append("%s on %s: %s" % (" ".join(controls), where, _short(reason, _SHOWN)))
+    return sorted(lines)
 
 
 def _row(name, totals):
@@ -182,6 +224,6 @@ def _short(text, width=WIDTH):
 
 
 def _wrapped(prefix, text):
-    return textwrap.wrap(_plain(text), WIDTH, initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [
-        prefix.rstrip()
-    ]
+    indents = dict(initial_indent=prefix, subsequent_indent=" " * len(prefix))
+    # The ids of controls stay whole.
+    return textwrap.wrap(_plain(text), WIDTH, break_on_hyphens=False, **indents) or [prefix.rstrip()]

@@ -157,7 +157,7 @@ def main():
     )
     params = module.params
     early = params["allow_missing"] and module.check_mode
-    if not early or _connection.redis is not None:
+    if not early or not _connection.LIBRARY_MISSING:
         _connection.require_library(module)
     params["nodes"], problems = mark_leaving(params["nodes"], params["leaving"])
     problems += option_problems(params)

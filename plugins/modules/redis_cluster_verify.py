@@ -87,7 +87,6 @@ def main():
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
-    _connection.require_library(module)
     module.params["nodes"], problems = mark_leaving(module.params["nodes"], module.params["leaving"])
     problems += option_problems(module.params)
     if problems:

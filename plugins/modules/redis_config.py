@@ -240,7 +240,7 @@ def main():
         except _connection.ConnectionProblem as problem:
             module.fail_json(msg=str(problem), connection_problem=problem.kind)
     run = Run(module, client)
-    lost = (_connection.redis.RedisError, OSError) if _connection.redis else OSError
+    lost = (_connection.redis.RedisError, OSError)
     try:
         run.plan()
         if module.check_mode:

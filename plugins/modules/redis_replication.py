@@ -177,7 +177,7 @@ def main():
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
-    if _connection.redis is None and module.params["absent"] == "ignore":
+    if _connection.LIBRARY_MISSING and module.params["absent"] == "ignore":
         # A bare host, which can't ask anybody yet.
         module.exit_json(changed=False, master=None, replicas=[], joined=[])
     _connection.require_library(module)

@@ -186,7 +186,6 @@ def main():
         supports_check_mode=True,
         **_connection.CONNECTION_RULES,
     )
-    _connection.require_library(module)
     problems = rename_problems(module.params["renamed_commands"])
     names = ["%s:%d" % (node["host"], node["port"]) for node in module.params["nodes"]]
     problems += ["nodes names %s twice." % name for name in sorted(set(names)) if names.count(name) > 1]

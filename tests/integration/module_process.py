@@ -28,7 +28,10 @@ _context.set_forkserver_preload(["ansible.module_utils.basic", "redis", COLLECTI
 
 
 def run(name, args, check=False, diff=False, env=None, host=None):
-    """Return a module's result. host: the id of a process in whose namespaces, mount and net, it runs."""
+    """Return a module's result. host: the id of a process in whose namespaces, mount and net, it runs.
+
+    With WITHOUT_REDIS_PY in env it finds no redis-py.
+    """
     parameters = {**args, "_ansible_check_mode": check, "_ansible_diff": diff, **_INVOCATION}
     with tempfile.TemporaryDirectory() as folder:
         files = [os.path.join(folder, one) for one in ("in", "out", "errors")]
@@ -62,6 +65,10 @@ def _main(name, files, env, host):
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     if host:
         _enter(host)
+    if os.environ.get("WITHOUT_REDIS_PY"):
+        for loaded in [one for one in sys.modules if one.startswith(COLLECTION) or one.partition(".")[0] == "redis"]:
+            del sys.modules[loaded]
+        sys.modules["redis"] = None
     sys.argv = [name]
     try:
         runpy.run_module(MODULES + name, run_name="__main__", alter_sys=True)

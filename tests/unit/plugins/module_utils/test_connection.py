@@ -7,7 +7,16 @@ import socket
 import threading
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _resp
+
+
+@pytest.fixture(autouse=True, params=["redis-py", "own"])
+def library(request, monkeypatch):
+    """With redis-py, and as on a host without it."""
+    if request.param == "own":
+        monkeypatch.setattr(_connection, "redis", _resp)
+        monkeypatch.setattr(_connection, "LIBRARY_MISSING", True)
+        monkeypatch.setattr(_connection, "REDIS_PY_VERSION", (0, 0))
 
 
 @contextlib.contextmanager

@@ -54,6 +54,36 @@ def test_a_check_that_failed_tells_why():
     assert found["remediation"]
 
 
+def test_checks_that_failed_for_one_reason_are_one_finding():
+    why = {"failed": False, "msg": "127.0.0.1:6379 can't be reached"}
+    results = [
+        {"proves": "RH-ACL", "results": [{**why, "__redis_name": "default"}, {**why, "__redis_name": "7000"}]},
+        {"proves": "RH-CMD", "results": [{**why, "__redis_name": "default"}, {"findings": [entry()]}]},
+        {"proves": "RH-CMD", "results": [{**why, "__redis_name": "default"}]},
+        {"proves": "RH-TLS", "results": [{"msg": "no certificate"}]},
+        {"proves": "RH-SEN", "results": [{"changed": False, "skipped": True}]},
+    ]
+    found = _report.once(_report.findings_of(results))
+    assert [(one["id"], one["instance"], one["subject"], one["actual"]) for one in found] == [
+        ("RH-AUD-01", "default", "RH-ACL RH-CMD", why["msg"]),
+        ("RH-AUD-01", "7000", "RH-ACL", why["msg"]),
+        ("RH-NET-01", "", "", "open"),
+        ("RH-AUD-01", "", "RH-TLS", "no certificate"),
+    ]
+    assert _report.once([entry(), entry()]) == [entry(), entry()]
+
+
+def test_what_was_skipped_is_told_with_its_reason():
+    skipped = [entry("RH-HST-03", "skipped"), entry("RH-VER-01", "skipped"), entry("RH-VER-01", "skipped")]
+    report = build({"h1": skipped, **{"g%d" % at: [entry("RH-ACL-01", "skipped")] for at in range(5)}})
+    report["findings"][0]["actual"] = "in a container"
+    text = _report.text_report(report)
+    assert "skipped RH-HST-03 on h1: in a container\n" in text
+    assert "skipped RH-VER-01 RH-ACL-01 on 6 hosts: open\n" in text
+    assert "... and 1 more lines of what was skipped." in _report.text_report(report, limit=1)
+    assert "skipped RH" not in _report.text_report(build({"h1": [entry()]}))
+
+
 def test_the_report_counts():
     waiver = {"id": "RH-NET-01", "reason": "Lab.", "until": "2027-01-31", "host": "h2", "subject": None}
     report = build(
