@@ -18,6 +18,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _c
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as included
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
@@ -83,7 +84,7 @@ class Run:
         _refuse(guarded.option_problems(params) if params["rewritten"] else [])
         self.old_text = self.files.read(params["path"]) if params["path"] else None
         old = config.parse(self.old_text or "")
-        self.old_renames = config.renames_of(old)
+        self.old_renames = included.read(params["path"]).renames if self._is_foreign() else config.renames_of(old)
         if self.client is not None:
             self.live = live_config.read(self.client, wanted, self.renamed, self.old_renames)
         if self.live is not None and self.live.values is not None:
@@ -101,6 +102,10 @@ class Run:
             self._plan_offline(old)
         if self.file_changed or self.live_changes:
             self._try_candidate()
+
+    def _is_foreign(self):
+        """Return whether somebody else has written the file, which may then include others."""
+        return self.old_text is not None and not self.old_text.startswith(config.HEADER)
 
     @property
     def file_changed(self):
@@ -154,7 +159,8 @@ class Run:
         _refuse(hazards.live_hazards(live.keys, now, self.wanted, whole_file, can_set))
         if can_set:
             memory = {name: live.value(name) for name in ("maxmemory", "maxmemory-policy")}
-            _refuse(hazards.memory_hazards(live.keys, int(live.info.get("used_memory", 0)), memory, self.wanted))
+            if not self.params["accept_memory_bound"]:
+                _refuse(hazards.memory_hazards(live.keys, int(live.info.get("used_memory", 0)), memory, self.wanted))
             differing = live_config.differences(live, self.wanted)
             free = live_config.settable(live, differing)
             self.live_changes = {name: differing[name] for name in free}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_rewritten import as_read
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import has_tls
 
 # Directive -> variable without prefix, where one is the other.
@@ -38,17 +39,18 @@ _FIXED = {
     "enable-debug-command": "no",
     "enable-module-command": "no",
 }
+_LIMITS = "client-output-buffer-limit"
 _OTHER_BUFFERS = "normal 0 0 0 pubsub 32mb 8mb 60"
 
 
 def settings(value, tls_folder):
     """Return the directives, without secrets. value: an instance with its layout(). tls_folder: of the certificate."""
-    found = {directive: value[name] for directive, name in DIRECT.items()}
+    found = {**value.get("settings", {}), **{directive: value[name] for directive, name in DIRECT.items()}}
     found.update(_FIXED)
     found["port"] = 0 if value["tls"] == "required" else value["port"]
     found.update(_tls(value, tls_folder))
     if value["topology"] != "standalone":
-        found.update(_group(value))
+        found.update(_group(value, found.get(_LIMITS, "")))
     if value["topology"] == "cluster":
         found.update(
             {
@@ -82,12 +84,15 @@ def _tls(value, folder):
     }
 
 
-def _group(value):
+def _group(value, other_buffers):
+    # Of a class that is given twice, the server takes the latter.
+    own = other_buffers if isinstance(other_buffers, str) else " ".join(map(str, other_buffers))
+    limits = as_read([(_LIMITS, text.split()) for text in (_OTHER_BUFFERS, own)])[_LIMITS]
     found = {
         "masteruser": value["replica_user"],
         "replica-read-only": "yes",
         "repl-backlog-size": value["repl_backlog_size"],
-        "client-output-buffer-limit": "%s replica %s" % (_OTHER_BUFFERS, value["replica_output_buffer_limit"]),
+        _LIMITS: "%s replica %s" % (" ".join(limits), value["replica_output_buffer_limit"]),
         "min-replicas-to-write": value["min_replicas_to_write"],
         "min-replicas-max-lag": value["min_replicas_max_lag"],
     }

@@ -91,6 +91,12 @@ options:
         not be loaded with.
     type: int
     default: 300
+  accept_memory_bound:
+    description:
+      - Set a C(maxmemory) below what the server uses, although it then evicts keys or refuses writes at once. Otherwise
+        that is refused.
+    type: bool
+    default: false
   mode:
     description:
       - Mode of the file.
@@ -224,6 +230,7 @@ def main():
             take_over=dict(type="bool", default=False),
             take_over_password=dict(type="str", no_log=True),
             aof_timeout=dict(type="int", default=300),
+            accept_memory_bound=dict(type="bool", default=False),
             mode=dict(type="raw", default="0640"),
         ),
         required_if=[("live", "never", ["path"]), ("rewritten", True, ["path"])],

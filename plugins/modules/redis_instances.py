@@ -106,6 +106,12 @@ disabled:
   type: list
   elements: str
   sample: [redis-server@7001]
+to_take_over:
+  description: Declared units that have a server, or a configuration, that this collection has not set up.
+  returned: success
+  type: list
+  elements: str
+  sample: [redis-server]
 purged:
   description: Instances of which files were deleted.
   returned: success
@@ -118,7 +124,12 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _host_addresses, _systemd, _units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _host_addresses,
+    _systemd,
+    _takeover_find,
+    _units,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 
 
@@ -201,6 +212,23 @@ def look_at_other(module, listing):
     return _units.other_problems(params["engine"], found, listening)
 
 
+def to_take_over(module, found):
+    """Return the declared units that have a server or a configuration without having been set up by this collection."""
+    engine = module.params["engine"]
+    names = [name.removesuffix(".service") for name in module.params["units"]]
+    servers = {name: _units.instance_of(name) for name in names if _units.instance_of(name)}
+    fresh = {name: one for name, one in servers.items() if name not in found or found[name].drop_in is None}
+    # All that a host costs that has been set up.
+    if not fresh:
+        return []
+    strangers = _takeover_find.in_the_way(_takeover_find.servers(), servers, module.params["ports"])
+    return [
+        name
+        for name, instance in fresh.items()
+        if strangers or (name in found and found[name].active) or os.path.lexists(Files(engine, instance).config)
+    ]
+
+
 def carry_out(module, found, plan, paths):
     if plan.stop:
         stop(module, plan.stop, [unit for unit in plan.stop if found[unit].state == "deactivating"])
@@ -265,6 +293,7 @@ def main():
             module.fail_json(msg=str(problem))
     changed = bool(plan.stop or plan.disable or plan.release or paths)
     result = dict(changed=changed, stopped=plan.stop, disabled=plan.disable, purged=list(paths))
+    result["to_take_over"] = to_take_over(module, found)
     if module.check_mode:
         # Where changed is taken away from the task.
         result["needed"] = changed

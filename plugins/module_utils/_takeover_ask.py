@@ -1,0 +1,217 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asking a server that is to be taken over what it has. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Client, Present
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_client import (
+    Client as Connection,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_client import NoAnswer, ReplyError
+
+_COMMANDS = ["CONFIG", "INFO", "ACL", "CLIENT", "MODULE"]
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+# A server that is started on trial has these otherwise than one without configuration.
+_DEFAULTS = {"save": "3600 1 300 100 60 10000", "unixsocket": "", "unixsocketperm": "0", "appendonly": "no"}
+
+
+class NoLogin(Exception):
+    """The server can't be asked; the text says what was tried."""
+
+
+def places(server, old):
+    """Return [(place, tls)] where the process can be reached, plain text first. old: its configuration, an Old."""
+    found, said = [], old.values
+    tls_port = int(said.get("tls-port") or 0) if str(said.get("tls-port", "0")).isdigit() else 0
+    ends = sorted(server.ends, key=lambda end: (end[1] == tls_port, end[0] not in ("127.0.0.1", *_ANYWHERE), end))
+    certificate = [said.get("tls-cert-file"), said.get("tls-key-file")]
+    for address, port in ends:
+        tls = (tuple(certificate) if all(certificate) else ()) if port == tls_port else None
+        found.append(((_ANYWHERE.get(address, address), port), tls))
+    if said.get("unixsocket"):
+        found.append((said["unixsocket"], None))
+    return found
+
+
+def log_in(where, logins, timeout=5.0):
+    """Return (connection, place, login) of the first that works.
+
+    logins: [(user or None, password)], (None, None) for none. Raises NoLogin with what each place said last.
+    """
+    said = []
+    for place, tls in where:
+        for user, password in logins:
+            try:
+                client = Connection(place, timeout, tls)
+            except NoAnswer as problem:
+                said.append("%s: %s" % (_spelled(place), problem))
+                break
+            try:
+                if password is not None:
+                    client.execute_command("AUTH", *([user] if user else []), password)
+                client.execute_command("PING")
+                return client, place, (user, password)
+            except ReplyError as problem:
+                client.close()
+                if str(problem).startswith(("MISCONF", "MASTERDOWN", "LOADING")):
+                    raise NoLogin("%s: %s" % (_spelled(place), problem)) from problem
+                said.append("%s: %s" % (_spelled(place), problem))
+            except NoAnswer as problem:
+                client.close()
+                said.append("%s: %s" % (_spelled(place), problem))
+                break
+    raise NoLogin("; ".join(dict.fromkeys(said)) or "it listens at no TCP port, and its configuration names no socket")
+
+
+def _spelled(place):
+    return place if isinstance(place, str) else "%s:%s" % place
+
+
+def ask(client, renamed, old):
+    """Return (Present, INFO as {field: text}). renamed: the declared renames. old: the server's Old."""
+    names = _names(client, renamed, old.renames)
+    if names["INFO"] is None:
+        raise NoLogin("its INFO is disabled or has another name, which the policy could not say either")
+    asked = [("INFO",), ("INFO", "commandstats"), ("CONFIG", "GET", "*"), ("CLIENT", "LIST"), ("CLIENT", "ID")]
+    asked += [("ACL", "LIST"), ("MODULE", "LIST")]
+    replies = client.ask([(names[command] or command, *words) for command, *words in asked])
+    info_text, calls, found, clients, own, users, modules = replies
+    if not isinstance(info_text, bytes):
+        raise NoLogin("INFO: %s" % text(info_text))
+    info = fields(text(info_text))
+    said = pairs(found) if isinstance(found, list) else dict(old.values)
+    now = Present(
+        values={values.canonical(name): value for name, value in said.items()},
+        called=_called(said, old),
+        keys=_keys(info),
+        used=_number(info.get("used_memory")),
+        clients=parse_clients(text(clients), own) if isinstance(clients, bytes) else [],
+        replicas=[_ip(entry) for name, entry in info.items() if re.fullmatch(r"slave\d+", name)],
+        master="%s:%s" % (info["master_host"], info.get("master_port")) if info.get("role") == "slave" else "",
+        cluster=info.get("cluster_enabled") == "1",
+        users=_parsed_users(users) if isinstance(users, list) else None,
+        modules=_modules(modules),
+        renames=old.renames,
+        calls=_calls(calls),
+    )
+    return now, info
+
+
+def _names(client, renamed, old):
+    """Return {command: its name now, None for none}: by the policy, or else by the old configuration."""
+    try:
+        found = live_names(client, renamed, _COMMANDS)
+        lost = [command for command, name in found.items() if name is None]
+        if lost and old:
+            found.update(live_names(client, old, lost))
+    except ConnectionProblem as problem:
+        raise NoLogin(str(problem)) from problem
+    return found
+
+
+def offline(old):
+    """Return the Present of a server that does not run, from its configuration."""
+    said = {values.canonical(name): value for name, value in old.values.items()}
+    modules = [words[0] for words in old.all_of("loadmodule") if words]
+    return Present(values=said, called=_called(said, old), running=False, renames=old.renames, modules=modules)
+
+
+def defaults_of(path):
+    """Return ({canonical directive: text}, modules) of a server that was started on trial, without configuration."""
+    client = Connection(path)
+    try:
+        found, modules = client.ask([["CONFIG", "GET", "*"], ["MODULE", "LIST"]])
+    finally:
+        client.close()
+    return {**{values.canonical(name): value for name, value in pairs(found).items()}, **_DEFAULTS}, _modules(modules)
+
+
+def fields(info):
+    return {name: value for name, colon, value in (line.partition(":") for line in info.splitlines()) if colon}
+
+
+def pairs(reply):
+    """Return {name: text} of a flat list of names and values."""
+    return {text(name): text(value) for name, value in zip(reply[::2], reply[1::2], strict=False)}
+
+
+def parse_clients(listing, own):
+    """Return the Clients of CLIENT LIST but for our own connection, whose id is `own`."""
+    found = []
+    for line in listing.splitlines():
+        said = dict(word.partition("=")[::2] for word in line.split(" "))
+        if said.get("id") == str(own) or "addr" not in said:
+            continue
+        found.append(
+            Client(
+                user=_acl.printable(said.get("user") or "default"),
+                addr=said["addr"],
+                laddr=said.get("laddr", ""),
+                name=_acl.printable(said.get("name", "")),
+                flags=said.get("flags", "N"),
+                idle=_number(said.get("idle")),
+            )
+        )
+    return found
+
+
+def _called(said, old):
+    """Return {canonical directive: the name to use}: as in the file, or else as the server has it."""
+    written, called = {name for name, _words in old.lines}, {}
+    for name in said:
+        canonical = values.canonical(name)
+        now = called.get(canonical)
+        if now is None or name in written or (name == canonical and now not in written):
+            called[canonical] = name
+    return called
+
+
+def _keys(info):
+    return live_config.Live(None, {}, info, {}, (set(), set())).keys
+
+
+def _parsed_users(listing):
+    users = {}
+    for line in listing:
+        try:
+            user, _words = _acl.parse_line(text(line))
+        except ValueError:
+            continue
+        users[user.name] = user
+    return users
+
+
+def _modules(reply):
+    return sorted(
+        _acl.printable(pairs([word for word in entry if not isinstance(word, list)]).get("name", "unknown"))
+        for entry in (reply if isinstance(reply, list) else [])
+        if isinstance(entry, list)
+    )
+
+
+def _calls(reply):
+    """Return {command: number of calls} of INFO commandstats."""
+    found = re.findall(r"^cmdstat_([^:|]+)[^:]*:calls=(\d+)", text(reply), re.MULTILINE)
+    calls = {}
+    for name, number in found:
+        calls[name.upper()] = calls.get(name.upper(), 0) + int(number)
+    return calls
+
+
+def _ip(entry):
+    return dict(part.partition("=")[::2] for part in entry.split(",")).get("ip", "")
+
+
+def _number(word):
+    return int(word) if word and word.isdigit() else 0

@@ -1,0 +1,123 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which servers run on the host: by process and unit, and not only by the port."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from dataclasses import dataclass
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
+
+_WORDS = 8
+_PROGRAMS = ("redis-server", "valkey-server", "keydb-server")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One process. unit: without .service, '' outside of one. ends: {(address, port)} on which it listens."""
+
+    pid: int
+    unit: str = ""
+    program: str = ""
+    user: str = ""
+    cwd: str = "/"
+    ends: frozenset = frozenset()
+
+    @property
+    def ports(self):
+        return {port for _address, port in self.ends}
+
+    def described(self):
+        """Return the process for a message."""
+        where = "%s.service" % self.unit if self.unit else "no unit of systemd"
+        return "process %d (%s of user %s, %s)" % (self.pid, self.program, self.user or "unknown", where)
+
+
+def servers(proc="/proc"):
+    """Return the Servers in this network namespace, by process id. What ends meanwhile is left out."""
+    here, found = _link(proc, "self", "ns/net"), []
+    for name in sorted((entry for entry in os.listdir(proc) if entry.isdigit()), key=int):
+        if _is_server(proc, name) and _link(proc, name, "ns/net") == here:
+            found.append(_server(proc, name))
+    return found
+
+
+def _is_server(proc, pid):
+    # What merely has such a name among its words, such as a shell, listens nowhere, and does not count.
+    words = re.split(r"[\0 ]", _text(proc, pid, "cmdline"))[:_WORDS]
+    return not {_text(proc, pid, "comm").strip(), *map(os.path.basename, words)}.isdisjoint(_PROGRAMS)
+
+
+def _server(proc, pid):
+    return Server(
+        int(pid),
+        unit_of(_text(proc, pid, "cgroup")),
+        _link(proc, pid, "exe").removesuffix(" (deleted)"),
+        _owner("%s/%s" % (proc, pid)),
+        _link(proc, pid, "cwd") or "/",
+        frozenset(sockets.listening(pid, proc) or ()),
+    )
+
+
+def unit_of(cgroup):
+    """Return the service, without .service, from the text of /proc/PID/cgroup, '' for none."""
+    for line in cgroup.splitlines():
+        last = line.rpartition("/")[2]
+        if last.endswith(".service"):
+            return last.removesuffix(".service")
+    return ""
+
+
+def started_with(show):
+    """Return (path of the configuration, the arguments after it) from `systemctl show --property ExecStart`.
+
+    The path is '' when the command line names none.
+    """
+    command = re.search(r"\bargv\[\]=(.*?) ;", show)
+    words = command[1].split()[1:] if command else []
+    path = words.pop(0) if words and not words[0].startswith("-") else ""
+    return path, words
+
+
+def as_lines(arguments):
+    """Return the command line's directives as lines of a configuration, which the server reads last."""
+    text = " ".join(arguments)
+    return [line.strip() for line in re.split(r"(?:^|\s)--", text) if line.strip()]
+
+
+def of_unit(found, unit, ports):
+    """Return the Server of a unit, None without one; a child that saves its data listens nowhere."""
+    own = [server for server in found if server.unit == unit]
+    return max(own, key=lambda one: (bool(one.ports & set(ports)), bool(one.ends), -one.pid), default=None)
+
+
+def in_the_way(found, units, ports):
+    """Return the Servers that hold one of the ports without belonging to one of the units."""
+    return [server for server in found if server.unit not in units and server.ports & set(ports)]
+
+
+def _text(proc, pid, name):
+    try:
+        with open("%s/%s/%s" % (proc, pid, name), encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError:
+        return ""
+
+
+def _link(proc, pid, name):
+    try:
+        return os.readlink("%s/%s/%s" % (proc, pid, name))
+    except OSError:
+        return ""
+
+
+def _owner(path):
+    try:
+        return pwd.getpwuid(os.stat(path).st_uid).pw_name
+    except (OSError, KeyError):
+        return ""

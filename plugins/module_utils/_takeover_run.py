@@ -1,0 +1,159 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look at what a unit runs, against what the policy would make of it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_ask as asking
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_find as find
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_client import NoAnswer
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
+
+
+class Look:
+    """What was found. run() fills it.
+
+    server: a Server, None where none runs. old: its configuration. now: a Present, None where there is nothing to lose.
+    losses: [Loss]. info: fields of INFO.
+    """
+
+    def __init__(self, params, show):
+        """show: the function that returns `systemctl show --property ExecStart` of a unit."""
+        self.params, self.show = params, show
+        self.server, self.old, self.now, self.info, self.losses = None, files.Old(), None, {}, []
+        self.stranger = None
+
+    def run(self):
+        params, found = self.params, find.servers()
+        self.wanted = wanted_of(params)
+        self.server = find.of_unit(found, params["unit"], self.ports())
+        self.stranger = next(iter(find.in_the_way(found, [params["unit"], *params["other_units"]], self.ports())), None)
+        subject = self.stranger or self.server
+        path, arguments = find.started_with(self.show(subject.unit)) if subject and subject.unit else ("", [])
+        # A file that the server names itself is not believed; a unit without a file's name has it from its package.
+        path = path or ("" if self.stranger else params["config"])
+        self.old = files.read(path, find.as_lines(arguments), subject.cwd if subject else "/")
+        if self.old.ours and not self.stranger:
+            return self
+        self._look(subject)
+        if self.stranger:
+            self.losses = [Loss("", stranger_steps(self.stranger, path, self.old, params, self.now))]
+        return self
+
+    def ports(self):
+        return {*self.wanted.ports, *([self.params["plaintext_port"]] if self.params["plaintext_port"] else [])}
+
+    def _look(self, subject):
+        if subject is None:
+            # A package that was just installed has a file without a server; so has one that was stopped.
+            if self.old.files:
+                self.now = asking.offline(self.old)
+        else:
+            try:
+                self._ask(subject)
+            except (asking.NoLogin, NoAnswer) as problem:
+                self.losses = [Loss("", no_login(subject, problem))]
+                return
+        if self.now is None:
+            return
+        self.now.defaults, built_in = self._defaults()
+        self.now.modules = [name for name in self.now.modules if name not in built_in]
+        self.losses = [Loss("", "its configuration: %s" % problem) for problem in self.old.problems]
+        self.losses += takeover.losses(self.now, self.wanted) + self._elsewhere(subject)
+
+    def _ask(self, subject):
+        params = self.params
+        logins = [(params["login_user"], params["login_password"])] if params["login_password"] else []
+        logins += [(None, params["take_over_password"])] if params["take_over_password"] else []
+        client, self.place, self.login = asking.log_in(
+            asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"]
+        )
+        try:
+            self.now, self.info = asking.ask(client, params["renamed_commands"], self.old)
+        finally:
+            client.close()
+
+    def _elsewhere(self, subject):
+        """Return what keeps the steps that follow from finding the server: they ask 127.0.0.1 at the policy's port."""
+        if subject is None or any((address, port) in subject.ends for address in _LOOPBACK for port in self.ports()):
+            return []
+        listens = find.sockets.spelled(subject.ends) or "no TCP port"
+        return [
+            Loss(
+                "",
+                "it listens at %s, and would be looked for at 127.0.0.1 and %s: set redis_port to its port, or let it "
+                "listen there as well (CONFIG SET bind, CONFIG SET port) until it has been taken over."
+                % (listens, " or ".join("port %d" % port for port in sorted(self.ports()))),
+            )
+        ]
+
+    def _defaults(self):
+        binary = self.params["server_binary"]
+        if not binary or not os.path.exists(binary):
+            return {}, []
+        try:
+            with throwaway_server(binary, []) as path:
+                return asking.defaults_of(path)
+        except (StartFailed, NoAnswer) as problem:
+            raise _config.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
+
+
+_LOOPBACK = ("127.0.0.1", "0.0.0.0")  # noqa: S104
+
+
+def wanted_of(params):
+    """Return the Wanted of the module's options. Raises Refused and AclError for what can't be read."""
+    sources = None
+    if params["ports"] is not None:
+        sources = {entry["port"]: entry.get("sources") or [] for entry in params["ports"]}
+    return takeover.Wanted(
+        settings=_config.desired(params["settings"], {}, params["renamed_commands"]),
+        renamed=params["renamed_commands"],
+        users=_acl.declared(params["users"]),
+        topology=params["topology"],
+        nodes=tuple(params["nodes"]),
+        sources=sources,
+    )
+
+
+def no_login(server, problem):
+    return (
+        "%s can't be asked what it has: %s. Set redis_current_password to the password that its user default has now."
+        % (server.described(), problem)
+    )
+
+
+def stranger_steps(server, path, old, params, now):
+    """Return what to do about a server of another unit that holds the port."""
+    folder = now.value("dir") if now and now.value("dir") else old.values.get("dir", "")
+    package, keys = params["unit"], sum(now.keys.values()) if now else 0
+    cli = "redis-cli -p %d" % min(server.ports)
+    where = " It keeps %d keys in %s." % (keys, folder) if now and now.running else ""
+    steps = [
+        "systemctl mask %s && apt-get install %s" % (package, package.partition("@")[0]),
+        "%s SAVE" % cli,
+        "systemctl disable --now %s" % server.unit if server.unit else "%s SHUTDOWN SAVE" % cli,
+        "chown -R %s: %s" % (package.partition("-")[0], folder or "its dir"),
+        "systemctl unmask %s" % package,
+    ]
+    return (
+        "%s holds port %s, configured by %s, and is not %s.service.%s It is not taken over while it runs. Declare "
+        "redis_dir: %s and what take_over.yml prints, then run on the host: %s; and site.yml again."
+        % (
+            server.described(),
+            " and ".join(map(str, sorted(server.ports))),
+            path or "no file that its unit names",
+            package,
+            where,
+            folder or "its folder",
+            "; ".join(steps),
+        )
+    )

@@ -1,0 +1,89 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A configuration with all that it includes, as its server reads it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import HEADER
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_file import LARGEST, read
+
+
+@pytest.fixture
+def put(tmp_path):
+    def write(name, *lines):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(line + "\n" for line in lines))
+        return str(path)
+
+    return write
+
+
+def test_includes_stand_where_they_are_and_the_last_line_counts(put):
+    put("late.conf", "timeout 5", "rename-command CONFIG cfg_9f31")
+    put("conf.d/b.conf", "maxclients 20")
+    put("conf.d/a.conf", "maxclients 10", "tcp-backlog 99")
+    main = put("redis.conf", "timeout 1", "include conf.d/*.conf", "include late.conf", "tcp-backlog 100")
+    old = read(main, cwd=os.path.dirname(main))
+    assert old.values == {"timeout": "5", "maxclients": "20", "tcp-backlog": "100"}
+    assert old.renames == {"CONFIG": "cfg_9f31"}
+    assert [os.path.basename(path) for path in old.files] == ["redis.conf", "a.conf", "b.conf", "late.conf"]
+    assert old.problems == [] and not old.ours
+
+
+def test_what_comes_after_dir_is_looked_for_there(put, tmp_path):
+    put("data/more.conf", "timeout 7")
+    main = put("redis.conf", f"dir {tmp_path}/data", "include more.conf")
+    assert read(main).values["timeout"] == "7"
+
+
+def test_save_points_add_up(put):
+    put("more.conf", "save 60 10")
+    main = put("redis.conf", "save 900 1", "include more.conf")
+    assert read(main, cwd=os.path.dirname(main)).values["save"] == "900 1 60 10"
+
+
+def test_the_command_line_is_read_last(put):
+    main = put("redis.conf", "port 1", "timeout 1")
+    assert read(main, ["port 7000", "supervised systemd"]).values == {
+        "port": "7000",
+        "timeout": "1",
+        "supervised": "systemd",
+    }
+
+
+def test_what_can_not_be_read_is_said(put, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_text("x" * (LARGEST + 1))
+    main = put("redis.conf", *(f"include {tmp_path}/{name}" for name in ("gone", "pipe", "large")), "timeout 3")
+    old = read(main)
+    assert old.values == {"timeout": "3"}
+    assert [problem.rpartition(": ")[2] for problem in old.problems] == [
+        "No such file or directory.",
+        "it is no plain file.",
+        "it is larger than any configuration.",
+    ]
+
+
+def test_a_file_that_includes_itself_ends(put):
+    main = put("redis.conf", "timeout 3")
+    put("redis.conf", f"include {main}", "timeout 3")
+    assert any("too many included" in problem for problem in read(main).problems)
+
+
+def test_a_pattern_that_matches_nothing_is_nothing(put, tmp_path):
+    assert read(put("redis.conf", f"include {tmp_path}/none/*.conf")).problems == []
+
+
+def test_no_file_at_all(tmp_path):
+    old = read("")
+    assert old.files == {} and old.values == {} and not old.ours
+
+
+def test_a_file_of_this_collection_is_told(put):
+    assert read(put("redis.conf", HEADER, "timeout 3")).ours
