@@ -200,6 +200,11 @@ def file_line(user, channels=True):
     return " ".join(["user", user.name, "reset", *words_of(user, channels)])
 
 
+def selector_text(permissions):
+    """Return a selector as it is declared, without parentheses."""
+    return " ".join(_permission_words(permissions))
+
+
 def _permission_words(permissions, channels=True):
     words = sorted(permissions.keys)
     if channels:

@@ -247,13 +247,12 @@ def _clients(now, wanted):
             "these are logged in as users that would be switched off or deleted: %s: declare them in redis_users."
             % _listed(nobody, Client.described)
         )
-    if wanted.sources is not None:
-        strangers = [client for client in ordinary if client.far and not _named(client, wanted.sources)]
-        if strangers:
-            found.append(
-                "these come from addresses that redis_allowed_sources does not name: %s: add them."
-                % _listed(strangers, Client.described)
-            )
+    strangers = [client for client in ordinary if client.far and not named(client, wanted.sources)]
+    if strangers:
+        found.append(
+            "these come from addresses that redis_allowed_sources does not name: %s: add them."
+            % _listed(strangers, Client.described)
+        )
     closed = [client for client in ordinary if client.port and client.port not in wanted.ports]
     if closed:
         found.append(
@@ -267,7 +266,10 @@ def _may_log_in(user):
     return user is not None and user.enabled
 
 
-def _named(client, sources):
+def named(client, sources):
+    """Return whether a client comes from one of the sources, see Wanted."""
+    if sources is None:
+        return True
     try:
         address = ipaddress.ip_address(client.address)
     except ValueError:

@@ -98,6 +98,12 @@ options:
     elements: str
     choices: [eviction, writes, persistence, clients, events, renames, directives, modules, users, replication]
     default: []
+  hashes:
+    description:
+      - Whether RV(variables) has the SHA-256 of the users' passwords, with which they can be guessed. Hide the task's
+        result then (C(no_log)).
+    type: bool
+    default: false
   refuse:
     description: Whether the module fails for what is not allowed. With V(false) it only returns it.
     type: bool
@@ -136,6 +142,23 @@ losses:
   type: list
   elements: dict
   sample: [{"kind": "modules", "text": "modules that would not be loaded any more: bf."}]
+variables:
+  description:
+    - The variables of the role redis, without prefix, that keep what the server has where the policy has it otherwise.
+  returned: always
+  type: dict
+  sample: {"appendonly": true, "maxmemory": "512mb"}
+notes:
+  description: Why some of RV(variables) are as they are.
+  returned: always
+  type: dict
+  sample: {"timeout": "it has 0, never (RH-CFG-03); this is a year"}
+missing:
+  description: What hardening the server lacks.
+  returned: always
+  type: list
+  elements: str
+  sample: ["protected-mode no (RH-NET-05)"]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -143,6 +166,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl impo
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_run import Look
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_variables import Kept, without_hashes
 
 
 def message(unit, refused):
@@ -177,6 +201,7 @@ def main():
             take_over_password=dict(type="str", no_log=True),
             login_timeout=dict(type="float", default=5.0),
             allow=dict(type="list", elements="str", choices=list(KINDS), default=[]),
+            hashes=dict(type="bool", default=False),
             refuse=dict(type="bool", default=True),
         ),
         supports_check_mode=True,
@@ -195,7 +220,15 @@ def main():
         server=look.server.described() if look.server else "",
         files=list(look.old.files),
         losses=[dict(kind=loss.kind, text=loss.text) for loss in look.losses],
+        variables={},
+        notes={},
+        missing=[],
     )
+    if look.now is not None:
+        memory = look.info.get("total_system_memory", "")
+        kept = Kept(look.now, look.wanted, int(memory) if memory.isdigit() else 0)
+        variables = kept.variables if module.params["hashes"] else without_hashes(kept.variables)
+        result.update(variables=variables, notes=kept.notes, missing=kept.missing)
     refused = refusal(look.losses, module.params["allow"])
     if refused and module.params["refuse"]:
         module.fail_json(msg=message(module.params["unit"], refused), **result)
