@@ -12,13 +12,13 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _a
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+    ConnectionProblem,
+    open_client,
+    pipeline,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Client, Present
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_client import (
-    Client as Connection,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_client import NoAnswer, ReplyError
 
 _COMMANDS = ["CONFIG", "INFO", "ACL", "CLIENT", "MODULE"]
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -31,51 +31,42 @@ class NoLogin(Exception):
 
 
 def places(server, old):
-    """Return [(place, tls)] where the process can be reached, plain text first. old: its configuration, an Old."""
+    """Return the connection options of where the process can be reached, plain text first. old: its configuration."""
     found, said = [], old.values
     tls_port = int(said.get("tls-port") or 0) if str(said.get("tls-port", "0")).isdigit() else 0
     ends = sorted(server.ends, key=lambda end: (end[1] == tls_port, end[0] not in ("127.0.0.1", *_ANYWHERE), end))
-    certificate = [said.get("tls-cert-file"), said.get("tls-key-file")]
     for address, port in ends:
-        tls = (tuple(certificate) if all(certificate) else ()) if port == tls_port else None
-        found.append(((_ANYWHERE.get(address, address), port), tls))
+        place = dict(login_host=_ANYWHERE.get(address, address), login_port=port)
+        if port == tls_port:
+            # It is told by its process, which holds the socket; a certificate would say no more.
+            place.update(tls=True, validate_certs=False)
+            place.update(client_cert_file=said.get("tls-cert-file"), client_key_file=said.get("tls-key-file"))
+        found.append(place)
     if said.get("unixsocket"):
-        found.append((said["unixsocket"], None))
+        found.append(dict(login_unix_socket=said["unixsocket"], login_host="", login_port=0))
     return found
 
 
 def log_in(where, logins, timeout=5.0):
-    """Return (connection, place, login) of the first that works.
+    """Return a client of the first place and login that work.
 
     logins: [(user or None, password)], (None, None) for none. Raises NoLogin with what each place said last.
     """
-    said = []
-    for place, tls in where:
+    said, refused = [], False
+    for place in where:
         for user, password in logins:
+            params = dict(place, login_user=user, login_password=password, login_timeout=timeout)
             try:
-                client = Connection(place, timeout, tls)
-            except NoAnswer as problem:
-                said.append("%s: %s" % (_spelled(place), problem))
-                break
-            try:
-                if password is not None:
-                    client.execute_command("AUTH", *([user] if user else []), password)
-                client.execute_command("PING")
-                return client, place, (user, password)
-            except ReplyError as problem:
-                client.close()
-                if str(problem).startswith(("MISCONF", "MASTERDOWN", "LOADING")):
-                    raise NoLogin("%s: %s" % (_spelled(place), problem)) from problem
-                said.append("%s: %s" % (_spelled(place), problem))
-            except NoAnswer as problem:
-                client.close()
-                said.append("%s: %s" % (_spelled(place), problem))
-                break
-    raise NoLogin("; ".join(dict.fromkeys(said)) or "it listens at no TCP port, and its configuration names no socket")
-
-
-def _spelled(place):
-    return place if isinstance(place, str) else "%s:%s" % place
+                return open_client(params, anonymous=password is None)
+            except ConnectionProblem as problem:
+                said.append(str(problem).rstrip("."))
+                refused = refused or problem.kind == "auth"
+                if problem.kind != "auth":
+                    break
+    if not said:
+        raise NoLogin("it listens at no TCP port, and its configuration names no socket")
+    hint = " Set redis_current_password to the password that its user default has now." if refused else ""
+    raise NoLogin("; ".join(dict.fromkeys(said)) + "." + hint)
 
 
 def ask(client, renamed, old):
@@ -85,7 +76,7 @@ def ask(client, renamed, old):
         raise NoLogin("its INFO is disabled or has another name, which the policy could not say either")
     asked = [("INFO",), ("INFO", "commandstats"), ("CONFIG", "GET", "*"), ("CLIENT", "LIST"), ("CLIENT", "ID")]
     asked += [("ACL", "LIST"), ("MODULE", "LIST")]
-    replies = client.ask([(names[command] or command, *words) for command, *words in asked])
+    replies = pipeline(client, [(names[command] or command, *words) for command, *words in asked])
     info_text, calls, found, clients, own, users, modules = replies
     if not isinstance(info_text, bytes):
         raise NoLogin("INFO: %s" % text(info_text))
@@ -129,9 +120,9 @@ def offline(old):
 
 def defaults_of(path):
     """Return ({canonical directive: text}, modules) of a server that was started on trial, without configuration."""
-    client = Connection(path)
+    client = open_client(dict(login_unix_socket=path, login_timeout=5.0), anonymous=True)
     try:
-        found, modules = client.ask([["CONFIG", "GET", "*"], ["MODULE", "LIST"]])
+        found, modules = pipeline(client, [["CONFIG", "GET", "*"], ["MODULE", "LIST"]])
     finally:
         client.close()
     return {**{values.canonical(name): value for name, value in pairs(found).items()}, **_DEFAULTS}, _modules(modules)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _config, _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_ask as asking
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as files
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_find as find
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_client import NoAnswer
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
 
@@ -59,8 +58,8 @@ class Look:
         else:
             try:
                 self._ask(subject)
-            except (asking.NoLogin, NoAnswer) as problem:
-                self.losses = [Loss("", no_login(subject, problem))]
+            except (asking.NoLogin, _connection.redis.RedisError, OSError) as problem:
+                self.losses = [Loss("", "%s can't be asked what it has: %s" % (subject.described(), problem))]
                 return
         if self.now is None:
             return
@@ -73,9 +72,7 @@ class Look:
         params = self.params
         logins = [(params["login_user"], params["login_password"])] if params["login_password"] else []
         logins += [(None, params["take_over_password"])] if params["take_over_password"] else []
-        client, self.place, self.login = asking.log_in(
-            asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"]
-        )
+        client = asking.log_in(asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"])
         try:
             self.now, self.info = asking.ask(client, params["renamed_commands"], self.old)
         finally:
@@ -102,7 +99,7 @@ class Look:
         try:
             with throwaway_server(binary, []) as path:
                 return asking.defaults_of(path)
-        except (StartFailed, NoAnswer) as problem:
+        except (StartFailed, _connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
             raise _config.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
 
 
@@ -121,13 +118,6 @@ def wanted_of(params):
         topology=params["topology"],
         nodes=tuple(params["nodes"]),
         sources=sources,
-    )
-
-
-def no_login(server, problem):
-    return (
-        "%s can't be asked what it has: %s. Set redis_current_password to the password that its user default has now."
-        % (server.described(), problem)
     )
 
 

@@ -263,7 +263,7 @@ def main():
         if not module.check_mode:
             _connection.require_library(module)
             service.start()
-    elif module.check_mode and _connection.redis is None:
+    elif module.check_mode and _connection.LIBRARY_MISSING:
         # It is still to be installed, on a host that had a server before.
         reasons = ["the drop-in has changed"] if drop_in_changed else []
         result["restarted"] = drop_in_changed

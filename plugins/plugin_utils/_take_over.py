@@ -18,36 +18,44 @@ def text_of(host, found, path=None):
     """Return the text. found: results of redis_takeover. path: for a screen, which shows no sums but where they are."""
     if not found:
         return "# %s: there is no server that this collection has not set up.\n" % host
-    return "\n".join(_instance(host, one, path) for one in found)
-
-
-def _instance(host, one, path):
-    name, variables = one.get("__redis_name", "default"), one.get("variables") or {}
-    prefix = "redis_" if name == "default" else ""
-    lines = _comment(
-        "%s: %s" % (host, one.get("server") or "%s, which does not run" % ", ".join(one.get("files") or []))
-    )
-    if variables:
-        place = "host_vars/%s.yml" % host if prefix else "the entry %s of redis_instances" % name
-        lines += _comment("What keeps it as it is, where the policy has it otherwise; for %s." % place)
-        if path:
-            lines += _comment("The same is in %s%s." % (path, _with_sums(variables)))
-            variables = without_hashes(variables)
-    for key, value in variables.items():
-        lines += _comment((one.get("notes") or {}).get(key, ""))
-        # A list of plain values stands in one line.
-        style = None if isinstance(value, list) and key not in _LONG else False
-        lines += yaml.safe_dump(
-            {prefix + key: value}, sort_keys=False, default_flow_style=style, width=100
-        ).splitlines()
-    lines += [line for text in one.get("missing") or [] for line in _comment("Hardening that is missing: %s." % text)]
-    losses = one.get("losses") or []
-    lines += [line for loss in losses for line in _comment("site.yml now refuses: %s" % loss["text"])]
+    lines = _comment("What keeps it as it is, where the policy has it otherwise; for host_vars/%s.yml." % host)
+    if path:
+        lines += _comment("The same is in %s%s." % (path, ", with the sums of the passwords" if _sums(found) else ""))
+    others = [one for one in found if one["__redis_name"] != "default"]
+    for one in found:
+        if one not in others:
+            lines += _about(host, one) + _variables(one, "redis_", path)
+    if others:
+        lines += ["", *_comment("To be merged into the entries of the same name."), "redis_instances:"]
+    for one in others:
+        lines += ["  " + line for line in _about(host, one)] + ["  - name: %s" % _dumped(one["__redis_name"])]
+        lines += ["    " + line for line in _variables(one, "", path)]
     return "\n".join(lines) + "\n"
 
 
-def _with_sums(variables):
-    return ", with the sums of the passwords" if without_hashes(variables) != variables else ""
+def _about(host, one):
+    said = _comment("%s: %s" % (host, one["server"] or "%s, without a server that runs" % ", ".join(one["files"])))
+    said += [line for text in one["missing"] for line in _comment("Hardening that is missing: %s." % text)]
+    return said + [line for loss in one["losses"] for line in _comment("site.yml refuses now: %s" % loss["text"])]
+
+
+def _variables(one, prefix, path):
+    lines, variables = [], without_hashes(one["variables"]) if path else one["variables"]
+    for key, value in variables.items():
+        lines += _comment(one["notes"].get(key, ""))
+        # A list of plain values stands in one line.
+        style = None if isinstance(value, list) and key not in _LONG else False
+        text = yaml.safe_dump({prefix + key: value}, sort_keys=False, default_flow_style=style, width=100)
+        lines += text.splitlines()
+    return lines
+
+
+def _sums(found):
+    return any(without_hashes(one["variables"]) != one["variables"] for one in found)
+
+
+def _dumped(text):
+    return yaml.safe_dump(text).splitlines()[0]
 
 
 def _comment(text):

@@ -128,6 +128,7 @@ FOUND = {
     "variables": {"appendonly": True, "save": ["900 1"], "users": [{"name": "shop", "password_hashes": [HASH]}]},
     "notes": {"save": "a note"},
     "missing": ["no TLS"],
+    "files": ["/etc/redis/redis.conf"],
     "losses": [{"kind": "", "text": "appendonly yes would become no: set redis_appendonly: true."}],
 }
 
@@ -145,9 +146,11 @@ def test_the_text_can_be_pasted_and_the_screen_has_no_sums():
     assert HASH not in shown and "with the sums of the passwords" in shown and "/x/cache1.yml" in shown
 
 
-def test_an_instance_has_its_entry():
-    text = text_of("cache1", [FOUND | {"__redis_name": "7000"}])
-    assert "appendonly: true" in text.splitlines() and "the entry 7000 of redis_instances" in text
+def test_instances_have_their_entries():
+    text = text_of("cache1", [FOUND, FOUND | {"__redis_name": "7000"}, FOUND | {"__redis_name": "b", "variables": {}}])
+    found = yaml.safe_load(text)
+    assert found["redis_save"] == ["900 1"]
+    assert found["redis_instances"] == [{"name": "7000", **FOUND["variables"]}, {"name": "b"}]
 
 
 def test_a_host_with_nothing_to_take_over():
