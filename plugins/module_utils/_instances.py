@@ -15,8 +15,8 @@ BUS_OFFSET = 10000
 # Variables of the role redis that hold for the whole host; an instance may have its own value for all others.
 OF_HOST = frozenset(
     """
-    admin_password admin_user allow_untested_system credentials_dir credentials_owner engine hold_package instances
-    manage_sysctl other_variables package_version purged_instances require_firewall sysctl unit_hardening
+    admin_password admin_user allow_no_hosts allow_untested_system credentials_dir credentials_owner engine hold_package
+    instances manage_sysctl other_variables package_version purged_instances require_firewall sysctl unit_hardening
     """.split()  # noqa: SIM905
 )
 # What a topology needs under its own name, although hardening disables it elsewhere.
