@@ -101,7 +101,7 @@ def open_doors(policy, family, ruleset, hook):
                     sources.append(_let_to_notice(ruleset, led_packet(port, interface, state), family, policy))
                 source = next((one for one in sources if one), None)
                 if source:
-                    found.append("%d is open to %s by %s%s" % (port, source, way, note))
+                    found.append("%d is open to others by %s%s (our probe: %s)" % (port, way, note, source))
                     break
     return found
 

@@ -17,6 +17,7 @@ import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports_source
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -243,8 +244,8 @@ _EXPECTED = {
 }
 
 
-def judge(targets, looks):
-    """Return the findings for checked targets and the looks at them."""
+def judge(targets, looks, allowed=()):
+    """Return the findings for checked targets and the looks at them. allowed: whom the policy lets in, see named."""
     findings = []
     for target, look in zip(targets, looks, strict=True):
         state, expect = look["state"], target["expect"]
@@ -256,6 +257,10 @@ def judge(targets, looks):
         expected = _EXPECTED[expect]
         if state == "error":
             findings.append(finding(control, "error", expected, actual, **details))
+        # Without a login it is a hole, whoever found it.
+        elif state not in SHUT + WITHOUT_LOGIN and (why := _ports_source.named(target, look, allowed)):
+            details["remediation"] = _ports_source.ADVICE
+            findings.append(finding(control, "error", expected, "%s; %s" % (actual, why), **details))
         elif expect == "closed":
             findings.append(verdict(control, state in SHUT, expected, actual, **details))
         elif expect == "notice":

@@ -72,6 +72,26 @@ options:
     type: list
     elements: int
     default: []
+  allowed:
+    description:
+      - Whom the policy lets in. Where a port is open to this host, and this host is one of them, or the probed one
+        itself, that proves nothing; the finding is then an error that says so.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: The TCP port.
+        type: int
+        required: true
+      sources:
+        description: Addresses and networks.
+        type: list
+        elements: str
+        default: []
+      purpose:
+        description: What the port is for. Not used.
+        type: str
   timeout:
     description:
       - Seconds for a connection and the answer to C(PING). A filtered port takes this long.
@@ -223,6 +243,16 @@ def main():
             ports=dict(type="list", elements="int", default=[]),
             expect=dict(type="str", choices=["closed", "notice", "reachable", "any"], default="closed"),
             notice_ports=dict(type="list", elements="int", default=[]),
+            allowed=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    port=dict(type="int", required=True),
+                    sources=dict(type="list", elements="str", default=[]),
+                    purpose=dict(type="str"),
+                ),
+            ),
             timeout=dict(type="float", default=2.0),
             parallel=dict(type="int", default=64),
             attempts=dict(type="int", default=1),
@@ -250,7 +280,10 @@ def main():
     except ValueError as error:
         module.fail_json(msg=str(error))
     looks = _ports.probe_all(targets, timeout, parallel, attempts)
-    findings = _ports.judge(targets, looks)
+    try:
+        findings = _ports.judge(targets, looks, module.params["allowed"])
+    except ValueError as error:
+        module.fail_json(msg="allowed: %s" % error)
     if not targets:
         findings = [finding("RH-NET-01", "skipped", "ports to look at", "no target is declared")]
     ports = [

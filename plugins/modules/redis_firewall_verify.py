@@ -62,7 +62,7 @@ findings:
       status: fail
       subject: IPv4 to the host
       expected: connections to 6379, 6380 from sources that are not named are dropped
-      actual: 6379 is open to 198.51.100.77 by any interface
+      actual: "6379 is open to others by any interface (our probe: 198.51.100.77)"
       remediation: Run site.yml; its firewall role puts the chain back in front, for IPv4 and IPv6.
       instance: ""
 notice_ports:

@@ -238,3 +238,15 @@ def test_a_firewall_that_drops_and_one_that_rejects():
     assert verdicts(result) == [("RH-NET-01", "pass")] * 43
     # 40 filtered ports, one timeout; the rest is the start of Python.
     assert time.monotonic() - started < 5.9
+
+
+def test_a_probe_by_somebody_whom_the_policy_lets_in(server, run_module):
+    server.start("requirepass secret")
+    arguments = {"targets": [target(server.port)]}
+    for allowed, status in (([], "fail"), ([{"port": server.port, "sources": []}], "error")):
+        result = run_module("port_exposure_verify", {**arguments, "allowed": allowed})
+        assert verdicts(result) == [("RH-NET-01", status)]
+    assert "on the host itself, 127.0.0.1" in result["findings"][0]["actual"]
+    assert "audit_outside_hosts" in result["findings"][0]["remediation"]
+    wrong = run_module("port_exposure_verify", {"targets": [target(server.port)], "allowed": [{"port": "x"}]})
+    assert wrong["failed"]

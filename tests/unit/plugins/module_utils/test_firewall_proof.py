@@ -72,13 +72,13 @@ def test_each_way_to_spoil_it_is_seen(old, new, subjects):
 def test_an_empty_kernel_is_open():
     found = failing("")
     assert list(found) == [HOST, CONTAINERS, DOCKER_USER, ORDER]
-    assert found[HOST].startswith("6379 is open to 10.77.77.77 by any interface; 6380 is open")
+    assert found[HOST].startswith("6379 is open to others by any interface (our probe: 10.77.77.77); 6380 is open")
     assert found[HOST].endswith("; and 2 more")
 
 
 def test_what_is_open_is_told():
     changed = save(4).replace(INPUT, "-A INPUT -i eth1 -s 192.0.2.0/24 -p tcp -m tcp --dport 7001 -j ACCEPT\n" + INPUT)
-    assert failing(changed)[HOST] == "7001 is open to 192.0.2.0 by eth1"
+    assert failing(changed)[HOST] == "7001 is open to others by eth1 (our probe: 192.0.2.0)"
 
 
 def test_connections_that_exist_are_told():
@@ -91,7 +91,9 @@ def test_what_lies_between_named_networks_is_looked_at():
     parts = ["10.9.0.0/25", "10.9.0.128/26", "10.9.0.224/27"]
     policy = _firewall.build_policy([{"port": 6379, "sources": parts, "purpose": "data"}], [], [])
     ruleset = evaluator.parse("*filter\n-A INPUT -s 10.9.0.0/24 -j ACCEPT\n-A INPUT -j DROP\n", "filter")
-    assert _firewall_proof.open_doors(policy, 4, ruleset, "INPUT") == ["6379 is open to 10.9.0.192 by any interface"]
+    assert _firewall_proof.open_doors(policy, 4, ruleset, "INPUT") == [
+        "6379 is open to others by any interface (our probe: 10.9.0.192)"
+    ]
 
 
 @pytest.mark.parametrize("named", [["10.9.0.0/24"], ["10.9.0.0/24", "10.9.0.64/32"]])

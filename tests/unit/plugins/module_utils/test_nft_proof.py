@@ -66,7 +66,9 @@ def test_what_is_expected_of_reserved_ports():
     assert finding["expected"].endswith("dropped, but get to the notice on reserved ports, limited in rate")
     # What only the notice's audience may do is a hole for the others.
     closed = dataclasses.replace(NOTICE, audience="drop")
-    assert failing(ruleset(), policy=closed) == {HOST: "7002 is open to 10.77.77.77 by any interface"}
+    assert failing(ruleset(), policy=closed) == {
+        HOST: "7002 is open to others by any interface (our probe: 10.77.77.77)"
+    }
 
 
 ACCEPT = {"accept": None}
@@ -135,7 +137,7 @@ def test_each_way_to_spoil_it_is_seen(spoil, subjects):
 def test_an_empty_kernel_is_open():
     found = failing({"nftables": [{"metainfo": {}}]}, policy=POLICY)
     assert list(found) == [HOST, CONTAINERS, ORDER]
-    assert found[HOST].startswith("6379 is open to 10.77.77.77 by any interface; 6380 is open")
+    assert found[HOST].startswith("6379 is open to others by any interface (our probe: 10.77.77.77); 6380 is open")
     assert found[ORDER].startswith("the chain host of inet redis_ports is missing; the chain containers")
 
 
