@@ -31,15 +31,22 @@ RETURN = r"""
 _raw:
   description:
     - The instances. Beside the variables of the role without their prefix each has C(unit), C(config), C(aclfile),
-      C(settings), C(secret_settings), C(all_users), C(nodes), C(sentinels), C(folders), C(run_dir) and C(rewritten).
+      C(settings), C(secret_settings), C(all_users), C(nodes), C(sentinels), C(folders), C(run_dir), C(rewritten) and
+      C(start_guard).
   type: list
   elements: dict
 """
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _instance_settings,
+    _instances,
+    _start_guard,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, role_defaults
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._peers import peers_of
+
+_PLACES = ("pki_host_dir", "sentinel_port", "sentinel_master_name")
 
 
 class LookupModule(LookupBase):
@@ -53,12 +60,18 @@ class LookupModule(LookupBase):
         # Asked for only where there is use for them, since asking makes them.
         needed = _instances.needed_passwords(_instances.values(settings))
         settings.update(native(templar.template({name: own[name] for name in needed})))
-        place = native(templar.template({name: own[name] for name in ("pki_host_dir", "sentinel_port")}))
+        place = native(templar.template({name: own[name] for name in _PLACES}))
         values = _instances.values(settings)
         hosts = [name for value in values for key in ("group_hosts", "sentinel_hosts") for name in value.get(key) or []]
         peers = peers_of(hosts, templar, self._loader, own)
         renames = native(defaults["redis_renamed_commands"])
-        return [self._instance(value, settings, place, peers, renames) for value in values]
+        place["own"] = (
+            peers[variables["inventory_hostname"]].address if variables["inventory_hostname"] in peers else ""
+        )
+        found = [self._instance(value, settings, place, peers, renames) for value in values]
+        return [
+            {**value, "start_guard": _start_guard.settings(value, settings["redis_engine"], place)} for value in found
+        ]
 
     def _instance(self, value, settings, place, peers, renames):
         value = {**value, **_instances.layout(value, settings["redis_engine"])}

@@ -45,7 +45,7 @@ def _check_keys(path, value, options):
     checked, problems = {}, []
     for key in value:
         if key not in options:
-            problems.append("%s.%s is unknown%s" % (path, key, _instead(key, options)))
+            problems.append(_line("%s.%s is unknown%s" % (path, key, _instead(key, options))))
     for key, spec in options.items():
         if key in value:
             checked[key], found = check_value("%s.%s" % (path, key), value[key], spec)
@@ -65,7 +65,10 @@ def _check_scalar(path, value, spec, wanted):
         return value, [] if isinstance(value, str) else ["%s must be text: put it in quotes." % path]
     if wanted in ("str", "path") and isinstance(value, bool):
         return None, ['%s must be text, not true or false: put it in quotes, as in %s: "no".' % (path, path)]
-    result = ArgumentSpecValidator({path: spec}).validate({path: value})
+    try:
+        result = ArgumentSpecValidator({path: spec}).validate({path: value})
+    except OverflowError:
+        return None, ["%s is %s, which is no %s." % (path, _line(str(value)).rstrip("."), wanted)]
     return result.validated_parameters[path], [_line(message) for message in result.error_messages]
 
 

@@ -23,6 +23,7 @@ ALIKE = (
     *("cluster-allow-reads-when-down", "cluster-allow-replica-migration", "cluster-replica-no-failover"),
 )
 PORTS = ("port", "tls-port")
+ASKED = (*ALIKE, *PORTS, "appendonly")
 LONG_COMMAND_SECONDS = 60.0
 
 
@@ -120,7 +121,7 @@ class Server:
                 raise ValueError("%s is disabled: name its new name in renamed_commands." % command)
         config = self.names["CONFIG"]
         questions = [["CLUSTER", "NODES"], ["CLUSTER", "INFO"], ["INFO", "keyspace"], ["INFO", "replication"]]
-        questions += [["CONFIG", "GET", name] for name in (*ALIKE, *PORTS)] if config else []
+        questions += [["CONFIG", "GET", name] for name in ASKED] if config else []
         replies = self.pipeline(questions)
         for question, reply in zip(questions[:4], replies, strict=False):
             if isinstance(reply, Exception):

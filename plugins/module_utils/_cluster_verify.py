@@ -40,7 +40,7 @@ def cluster_findings(asked, replicas, probes):
     found += _replicas(there, replicas)
     found += [_bus(one, *probes[one.name]) for one in there]
     found.append(_settings(there))
-    return found
+    return found + [_on_disk(one) for one in there]
 
 
 def probe_bus(server, asked):
@@ -133,6 +133,13 @@ def _bus(one, plain, bare):
         return verdict("RH-CLU-05", said == "yes", expected, actual, instance=one.name)
     actual = "plain text: %s; without a certificate: %s" % (plain, bare)
     return verdict("RH-CLU-05", plain.state == bare.state == "refused", expected, actual, instance=one.name)
+
+
+def _on_disk(one):
+    said = one.settings.get("appendonly")
+    if said is None:
+        return finding("RH-CLU-07", "skipped", "appendonly yes", "CONFIG is disabled", instance=one.name)
+    return verdict("RH-CLU-07", said == "yes", "appendonly yes", "appendonly %s" % said, instance=one.name)
 
 
 def _settings(there):

@@ -135,6 +135,9 @@ def _shown_line(line, hidden):
     except ValueError:
         # What can't be read might be a secret with a quote too many.
         words = line.split(None, 1)
+    if not words:
+        # A form feed alone, say: the server reads nothing there.
+        return line
     return "%s %s" % (words[0], values.fingerprint(" ".join(words[1:])))
 
 

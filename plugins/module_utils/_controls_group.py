@@ -51,6 +51,29 @@ GROUP = {
         ["design"],
         "Give all servers of the group the same variables and run site.yml for all of them.",
     ),
+    "RH-REP-07": (
+        "A member of a group that crashed does not come back as a master by itself",
+        "high",
+        "systemd starts it again before anybody has noticed, with data that are older than those of its replicas; and "
+        "they copy them.",
+        ["design"],
+        "Run site.yml; it has the unit ask the group before it starts. What can't be asked is named: start it, or open "
+        "its port to this host.",
+    ),
+    "RH-REP-08": (
+        "The servers of a group keep what they acknowledged on disk",
+        "medium",
+        "When all of them lose power, what counts is on their disks; with snapshots alone that is minutes old.",
+        ["design"],
+        "Take redis_appendonly: false out of the inventory and run site.yml, or waive this where the data may be lost.",
+    ),
+    "RH-REP-09": (
+        "A master that has lost its replicas soon stops taking writes",
+        "medium",
+        "What clients write to a master that is cut off is thrown away when it follows the new one.",
+        ["design"],
+        "Set redis_min_replicas_to_write to 1 and redis_min_replicas_max_lag to 10 or less, and run site.yml.",
+    ),
     "RH-SEN-01": (
         "Sentinels refuse clients that have not logged in",
         "critical",
@@ -135,6 +158,13 @@ GROUP = {
         "The bus knows no passwords: whoever is let in can make himself a member with CLUSTER MEET.",
         ["overview", "strategy-9", "design"],
         "Set redis_tls to required or optional and run site.yml; the firewall role closes the bus to strangers.",
+    ),
+    "RH-CLU-07": (
+        "The nodes of the cluster keep what they acknowledged on disk",
+        "medium",
+        "When a master and its replicas lose power, what counts is on their disks; with snapshots that is minutes old.",
+        ["design"],
+        "Take redis_appendonly: false out of the inventory and run site.yml, or waive this where the data may be lost.",
     ),
     "RH-CLU-06": (
         "The nodes of the cluster have the same cluster settings",

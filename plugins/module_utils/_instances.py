@@ -24,6 +24,8 @@ NEEDED = {"standalone": (), "replication": ("REPLICAOF", "SLAVEOF"), "cluster": 
 # Variables whose defaults make a password, for the groups that need it.
 OF_GROUPS = ("redis_replica_password", "redis_sentinel_password")
 REPLICA_RULES = ("+psync", "+replconf", "+ping")
+# What the start guard asks the other members (roles/redis/files/start_guard), by the topology.
+GUARD_RULES = {"replication": ("+info",), "cluster": ("+cluster|nodes",)}
 SENTINEL_RULES = tuple(
     "+" + rule
     for rule in """
@@ -55,6 +57,7 @@ def values(settings):
         merged = {**common(settings), **own}
         if own["name"] != DEFAULT:
             _own_places(merged, own)
+        _of_topology(merged)
         found.append(merged)
     return found
 
@@ -71,6 +74,16 @@ def common(settings):
     """Return what the variables say of all instances, as {variable without its prefix: value}."""
     names = [name for name in settings if name.startswith("redis_")]
     return {name.removeprefix("redis_"): settings[name] for name in names if name[6:] not in OF_HOST}
+
+
+def _of_topology(merged):
+    """Fill in what follows from the topology where the operator said nothing, chosen as docs/groups.md tells."""
+    topology, members = merged.get("topology", "standalone"), merged.get("group_hosts") or []
+    if "appendonly" in merged and merged["appendonly"] is None:
+        merged["appendonly"] = topology != "standalone"
+    if "min_replicas_to_write" in merged and merged["min_replicas_to_write"] is None:
+        # With a single replica its restart would keep the master from taking writes.
+        merged["min_replicas_to_write"] = 1 if topology == "replication" and len(members) > 2 else 0
 
 
 def _own_places(merged, own):
@@ -196,7 +209,9 @@ def users(value, settings):
         }
     ]
     if value["topology"] != "standalone":
-        found.append(_user(value["replica_user"], value["replica_password"], REPLICA_RULES))
+        found.append(
+            _user(value["replica_user"], value["replica_password"], REPLICA_RULES + GUARD_RULES[value["topology"]])
+        )
     if value["sentinel_hosts"]:
         found.append(_user(value["sentinel_user"], value["sentinel_password"], SENTINEL_RULES, [SENTINEL_CHANNEL]))
     return found + value["users"]

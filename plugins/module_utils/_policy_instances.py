@@ -73,7 +73,7 @@ def instance_problems(settings, host="", inventory=(), renamed=None):
     problems = [
         "%s is %s: set %d to %d; %s." % (name, settings[name], low, high, why)
         for name, (low, high, why) in _RANGES.items()
-        if name in settings and not low <= settings[name] <= high
+        if settings.get(name) is not None and not low <= settings[name] <= high
     ]
     entries = settings.get("redis_instances")
     if entries is None:

@@ -109,7 +109,7 @@ def _passwords(settings):
 
 def _users(settings):
     problems, taken = [], {}
-    for where in ("sentinel_admin_user", "sentinel_peer_user"):
+    for where in ("sentinel_admin_user", "sentinel_peer_user", "redis_replica_user"):
         if settings.get(where):
             problems += _name(where, settings[where], taken)
     for at, user in enumerate(settings.get("sentinel_clients") or []):

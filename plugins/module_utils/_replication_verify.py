@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings about a replicated group, from what its servers say: pure functions, RH-REP-01 to RH-REP-06.
+"""Findings about a replicated group, from what its servers say: pure functions, RH-REP-01 to 06, 08 and 09.
 
 The servers themselves tell who the master is: after a failover it may be any of them.
 """
@@ -21,6 +21,9 @@ ALIKE = (
     *("masteruser", HIDDEN, "tls-replication", "replica-read-only"),
     *("min-replicas-to-write", "min-replicas-max-lag"),
 )
+# What else is asked of each.
+ASKED = (*ALIKE, "appendonly")
+LONGEST_LAG = 10
 # What a replica answers to a write.
 REFUSED = "READONLY"
 
@@ -91,6 +94,7 @@ def group_findings(asked, replica_user=None, require_tls=False, goals=None):
         found += group.links(replica_user, require_tls)
         found += [_refuses_writes(one) for one in group.there if one.node.master is not None]
         found.append(_alike(group.there))
+        found += [entry for one in group.there for entry in _durability(one, len(asked))]
     return sorted(found, key=lambda one: one["id"])
 
 
@@ -247,6 +251,20 @@ def _refuses_writes(one):
     if "not an integer" in one.written:
         return verdict("RH-REP-05", False, expected, "taken", instance=one.name)
     return finding("RH-REP-05", "error", expected, "could not be tried: %s" % one.written, instance=one.name)
+
+
+def _durability(one, size):
+    """RH-REP-08 and RH-REP-09. size: how many servers the group has."""
+    on_disk = one.settings.get("appendonly", "")
+    found = [verdict("RH-REP-08", on_disk == "yes", "appendonly yes", "appendonly %s" % on_disk, instance=one.name)]
+    least, lag = (int(one.settings.get(name) or 0) for name in ("min-replicas-to-write", "min-replicas-max-lag"))
+    expected = "min-replicas-to-write 1 or more, min-replicas-max-lag 1 to %d" % LONGEST_LAG
+    actual = "min-replicas-to-write %d, min-replicas-max-lag %d" % (least, lag)
+    if size < 3 and not least:
+        actual += ": with a single replica its restart would keep the master from taking writes"
+        return [*found, finding("RH-REP-09", "skipped", expected, actual, instance=one.name)]
+    ok = least >= 1 and 1 <= lag <= LONGEST_LAG
+    return [*found, verdict("RH-REP-09", ok, expected, actual, instance=one.name)]
 
 
 def _alike(there):

@@ -28,6 +28,11 @@ options:
     description: Whether the server must be able to rewrite its configuration file, which then must not be in C(/etc).
     type: bool
     default: false
+  start_guard:
+    description:
+      - Unit of a member of a group, without C(.service). Whether it asks the group before it starts is proved by what
+        systemd says of the unit, and by having the guard ask.
+    type: str
   sysctl:
     description: Kernel settings, as in M(celebrum.redis_hardening.redis_kernel).
     type: dict
@@ -47,18 +52,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: One finding per file, sandbox property and kernel setting, of the controls RH-HST-01 to RH-HST-03.
+  description:
+    - One finding per file, sandbox property and kernel setting, of the controls RH-HST-01 to RH-HST-03, and one of
+      RH-REP-07 for a member of a group.
   returned: always
   type: list
   elements: dict
 """
 
+import json
 import os
 import pwd
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _kernel, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _connection,
+    _kernel,
+    _start_guard,
+    _systemd,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
@@ -147,6 +160,20 @@ def verify_sysctl(settings, skip_reason, instance):
     return findings
 
 
+def verify_start_guard(module, unit, instance):
+    """Ask systemd what runs before a start, and the guard whom it can ask."""
+    names = "ExecStartPre,ExecStopPost,TimeoutStartUSec"
+    _code, shown, _error = module.run_command(["systemctl", "show", unit + ".service", "--property", names])
+    code, said, error = module.run_command(["timeout", "30", _start_guard.COMMAND, "check", unit])
+    try:
+        answers = (
+            json.loads(said) if code == 0 else "it does not run: %s" % (error.strip()[-200:] or "exit code %d" % code)
+        )
+    except ValueError:
+        answers = "it does not run: it says %.80r" % said
+    return _start_guard.judge(shown, answers, unit, instance)
+
+
 def main():
     module = AnsibleModule(
         argument_spec=dict(
@@ -155,6 +182,7 @@ def main():
             config_rewritten=dict(type="bool", default=False),
             sysctl=dict(type="dict", default={}),
             sysctl_skip_reason=dict(type="str"),
+            start_guard=dict(type="str"),
             renamed_commands=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
@@ -174,6 +202,8 @@ def main():
         rewritten = module.params["config_rewritten"]
         findings.append(verify_config_owner(server["config_file"], user, rewritten, instance))
     findings += verify_process(server["process_id"], user, instance)
+    if module.params["start_guard"]:
+        findings += verify_start_guard(module, module.params["start_guard"], instance)
     findings += verify_sysctl(module.params["sysctl"], module.params["sysctl_skip_reason"], instance)
     module.exit_json(changed=False, findings=findings)
 

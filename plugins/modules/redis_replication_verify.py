@@ -122,7 +122,7 @@ class Member(_replication_ask.Member):
             addresses=node.addresses,
             node=node,
             info=self.info(),
-            settings={name: self.setting(name) for name in _replication_verify.ALIKE},
+            settings={name: self.setting(name) for name in _replication_verify.ASKED},
             tls_port=self.ports["tls-port"],
             incoming=self.links("replica"),
             outgoing=self.links("master"),

@@ -95,6 +95,21 @@ options:
     type: str
     choices: [any, replica, master]
     default: any
+  start_guard:
+    description:
+      - For a member of a group, the program that the drop-in runs before and after the server, and whom it asks. It is
+        put in place before the unit is changed. A change of it takes no restart.
+      - With O(drop_in) and without this the unit's settings of it are removed.
+    type: dict
+    suboptions:
+      program:
+        description: Its files, as name and text.
+        type: dict
+        required: true
+      settings:
+        description: Whom it asks and how, without secrets.
+        type: dict
+        required: true
   config_file:
     description:
       - The server's configuration file. A replica's is made to name its master, and that of a master which hands over
@@ -181,7 +196,12 @@ gap:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _replication_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config,
+    _connection,
+    _replication_spec,
+    _start_guard,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
@@ -214,6 +234,21 @@ def restart_rolling(module, service, reasons):
     return facts
 
 
+def place_guard(module):
+    """Put the start guard in place, or remove what a former member of a group has of it; return (changed, diffs)."""
+    if module.params["drop_in"] is None:
+        return False, []
+    try:
+        changed, before, after = _start_guard.install(
+            module.params["unit"], module.params["start_guard"], module.check_mode
+        )
+    except (_config.Refused, OSError) as problem:
+        module.fail_json(msg="The start guard can't be put in place: %s" % problem)
+    path = "%s/%s.json" % (_start_guard.SETTINGS, module.params["unit"])
+    differs = dict(before_header=path, after_header=path, before=before, after=after)
+    return changed, [differs] if before != after else []
+
+
 def main():
     module = AnsibleModule(
         argument_spec=dict(
@@ -229,6 +264,10 @@ def main():
             start_timeout=dict(type="int", default=120),
             restart=dict(type="str", choices=["now", "rolling"], default="now"),
             role=dict(type="str", choices=["any", "replica", "master"], default="any"),
+            start_guard=dict(
+                type="dict",
+                options=dict(program=dict(type="dict", required=True), settings=dict(type="dict", required=True)),
+            ),
             config_file=dict(type="path"),
             nodes=dict(_replication_spec.places(6379), default=[]),
             **_replication_spec.sentinels_argument_spec(),
@@ -247,8 +286,9 @@ def main():
     bare = properties["LoadState"] == "not-found"
     if bare and not module.check_mode:
         module.fail_json(msg="There is no unit %s: install the server's package first." % service.unit)
+    guard_changed, diffs = place_guard(module)
     drop_in_changed, before = service.write_drop_in()
-    changed, reasons = drop_in_changed, []
+    changed, reasons = drop_in_changed or guard_changed, []
     result = dict(started=False, restarted=False, pending="none")
 
     if not module.check_mode and (drop_in_changed or properties["NeedDaemonReload"] == "yes"):
@@ -277,7 +317,9 @@ def main():
     result.update(changed=changed or result["started"] or result["restarted"], reasons=reasons)
     if drop_in_changed:
         path = service.drop_in_path
-        result["diff"] = dict(before_header=path, after_header=path, before=before, after=module.params["drop_in"])
+        diffs.append(dict(before_header=path, after_header=path, before=before, after=module.params["drop_in"]))
+    if diffs:
+        result["diff"] = diffs
     module.exit_json(**result)
 
 

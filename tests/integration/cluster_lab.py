@@ -18,7 +18,7 @@ SECRET = "correct-horse-battery"
 REPLICA_SECRET = "tortoise-of-the-replicas"
 ACL = f"""user default off
 user admin on >{SECRET} ~* &* +@all
-user replica on >{REPLICA_SECRET} resetchannels -@all +psync +replconf +ping
+user replica on >{REPLICA_SECRET} resetchannels -@all +psync +replconf +ping +cluster|nodes
 user app on >app-password ~* -@all +@read +@write -@dangerous +cluster|slots +command +asking +ping
 """
 

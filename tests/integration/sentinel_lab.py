@@ -25,7 +25,7 @@ PEER_RIGHTS = "resetchannels &__sentinel__:hello -@all +ping +publish +client|se
 DATA = f"""user default off
 user admin on >{SECRET} ~* &* +@all
 user sentinel on >{WATCHER} {RIGHTS}
-user replica on >{REPLICA} resetchannels -@all +psync +replconf +ping
+user replica on >{REPLICA} resetchannels -@all +psync +replconf +ping +info
 masteruser replica
 masterauth {REPLICA}
 save ""
@@ -35,6 +35,7 @@ rename-command CONFIG the-new-config
 SENTINEL = f"""user default off
 user admin on >{SECRET} ~* &* +@all
 user peer on >{PEER} {PEER_RIGHTS}
+user replica on >{REPLICA} resetchannels -@all +ping +sentinel|master
 """
 
 

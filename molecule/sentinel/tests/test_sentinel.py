@@ -58,7 +58,7 @@ def test_the_group_is_watched_as_declared(sentinel):
     row = fields(sentinel("SENTINEL", "MASTER", "mymaster"))
     assert row["flags"] == "master" and row["port"] == "6380"
     assert (row["quorum"], row["num-other-sentinels"], row["num-slaves"]) == ("2", "2", "2")
-    assert (row["down-after-milliseconds"], row["failover-timeout"]) == ("3000", "10000")
+    assert (row["down-after-milliseconds"], row["failover-timeout"]) == ("5000", "30000")
     assert sentinel("SENTINEL", "CKQUORUM", "mymaster")[0].startswith("OK 3 usable Sentinels")
 
 

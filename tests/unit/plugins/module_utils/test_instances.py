@@ -185,7 +185,7 @@ def test_a_group_has_users_that_can_replicate_and_fail_over_and_nothing_else():
     login = {"redis_admin_user": "admin", "redis_admin_password": "a" * 32}
     found = {user["name"]: user for user in _instances.users(group(), login)}
     assert list(found) == ["admin", "replica", "sentinel", "app"]
-    assert found["replica"]["commands"] == ["+psync", "+replconf", "+ping"]
+    assert found["replica"]["commands"] == ["+psync", "+replconf", "+ping", "+info"]
     assert found["replica"]["keys"] == found["sentinel"]["keys"] == []
     assert found["sentinel"]["channels"] == ["__sentinel__:hello"]
     assert not any("@" in rule for rule in found["sentinel"]["commands"])

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 STREAM = "f" * 40
 SETTINGS = dict.fromkeys(ALIKE, "") | {"masteruser": "replica", "masterauth": "s3cret", "min-replicas-to-write": "1"}
+SETTINGS |= {"min-replicas-max-lag": "5", "appendonly": "yes"}
 
 
 def place(number):
@@ -62,8 +63,27 @@ def trouble(asked, **more):
 def test_all_is_well():
     found = group_findings(group(), "replica")
     assert {one["status"] for one in found} == {"pass"}
-    assert sorted({one["id"] for one in found}) == [f"RH-REP-0{number}" for number in range(1, 7)]
+    assert sorted({one["id"] for one in found}) == [
+        *[f"RH-REP-0{number}" for number in range(1, 7)],
+        "RH-REP-08",
+        "RH-REP-09",
+    ]
     assert trouble([server(1)]) == {}
+
+
+def test_what_a_crash_may_cost():
+    weak = SETTINGS | {"appendonly": "no", "min-replicas-to-write": "0"}
+    found = trouble(group(server(2, 1, settings=weak), server(3, 1), settings=SETTINGS | {"min-replicas-max-lag": "0"}))
+    assert found["RH-REP-08", "s2"] == "appendonly no"
+    assert found["RH-REP-09", "s2"] == "min-replicas-to-write 0, min-replicas-max-lag 5"
+    assert found["RH-REP-09", "s1"] == "min-replicas-to-write 1, min-replicas-max-lag 0"
+    assert not {("RH-REP-08", "s3"), ("RH-REP-09", "s3")} & set(found)
+
+
+def test_two_servers_may_do_without_a_replica_in_step():
+    pair = [server(1, incoming=(of(2),), settings=SETTINGS | {"min-replicas-to-write": "0"}), server(2, 1)]
+    found = group_findings(pair, "replica")
+    assert {one["status"] for one in found if one["id"] == "RH-REP-09"} == {"skipped", "pass"}
 
 
 @pytest.mark.parametrize("head", [1, 2, 3])
@@ -216,7 +236,8 @@ def test_settings_differ_and_secrets_are_not_shown():
     other = server(3, 1, settings=SETTINGS | {"min-replicas-to-write": "0", "masterauth": "0ther"})
     found = trouble(group(server(2, 1), other))
     assert found == {
-        ("RH-REP-06", ""): "masterauth: one value on s1 s2; another on s3. min-replicas-to-write: 1 on s1 s2; 0 on s3"
+        ("RH-REP-06", ""): "masterauth: one value on s1 s2; another on s3. min-replicas-to-write: 1 on s1 s2; 0 on s3",
+        ("RH-REP-09", "s3"): "min-replicas-to-write 0, min-replicas-max-lag 5",
     }
     empty = server(3, 1, settings=SETTINGS | {"masterauth": ""})
     assert "nothing on s3" in trouble(group(server(2, 1), empty))["RH-REP-06", ""]

@@ -1,0 +1,72 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of a server, read and written as its own user: configuration, list of a cluster's nodes."""
+
+import os
+import re
+
+
+def words_of(line):
+    """Split a line of redis.conf as the server does."""
+    found = []
+    for double, single, plain in re.findall(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\\')*)\'|(\S+)', line):
+        if double:
+            double = re.sub(r"\\x([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), double)
+            double = re.sub(r"\\(.)", lambda match: {"n": "\n", "r": "\r", "t": "\t"}.get(match[1], match[1]), double)
+        found.append(double or single.replace("\\'", "'") or plain)
+    return found
+
+
+def read_config(path):
+    """Return {directive in lower case: its last arguments}."""
+    found = {}
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            words = words_of(line.strip())
+            if words and not words[0].startswith("#"):
+                name = words[0].lower().replace("primary", "master").replace("slaveof", "replicaof")
+                found[{"masterof": "replicaof"}.get(name, name)] = words[1:]
+    return found
+
+
+def follow(path, host, port):
+    """Have the server start as a replica. Its folder and the file are its own, as this process is."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line for line in file if not re.match(r"\s*(replicaof|slaveof|primaryof)\s", line, re.IGNORECASE)]
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    write(path, "".join(lines) + "replicaof %s %d\n" % (host, port))
+
+
+def write(path, text):
+    temporary = path + ".guard"
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def parse_nodes(text):
+    rows = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) >= 8 and words[0] != "vars":
+            slots = [word for word in words[8:] if not word.startswith("[")]
+            rows.append(
+                dict(
+                    id=words[0],
+                    flags=set(words[2].split(",")),
+                    master=words[3],
+                    slots=slots,
+                    link=words[7] == "connected",
+                )
+            )
+    return rows
