@@ -164,7 +164,7 @@ def verify_start_guard(module, unit, instance):
     """Ask systemd what runs before a start, and the guard whom it can ask."""
     names = "ExecStartPre,ExecStopPost,TimeoutStartUSec"
     _code, shown, _error = module.run_command(["systemctl", "show", unit + ".service", "--property", names])
-    code, said, error = module.run_command(["timeout", "30", _start_guard.COMMAND, "check", unit])
+    code, said, error = module.run_command(["timeout", "60", _start_guard.COMMAND, "check", unit])
     try:
         answers = (
             json.loads(said) if code == 0 else "it does not run: %s" % (error.strip()[-200:] or "exit code %d" % code)

@@ -129,7 +129,7 @@ def test_a_node_that_was_killed_waits_until_its_replica_has_its_slots(kind, tmp_
             },
         }
         out, _said = ended(guard(own, "check"))
-        assert json.loads(out) == {}
+        assert json.loads(out) == {f"127.0.0.1:{node.tls_port}": "" for node in others}
         first.stop(kill=True)
         assert "stopped cleanly" in ended(guard(own, "clean"))[1]
         # Long enough for nobody to have noticed yet.

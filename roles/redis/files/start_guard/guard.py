@@ -17,7 +17,8 @@ import time
 from files import follow, parse_nodes, read_config
 from rules import FAILOVER_SECONDS, FOLLOW, START, WAIT, Member, Watch, judge, judge_node
 
-ANSWER_SECONDS, PAUSE, TELL_SECONDS = 2.0, 0.5, 10
+# What does not answer in time is asked again half a second later. A proof asks but once, and is patient.
+ANSWER_SECONDS, CHECK_SECONDS, PAUSE, TELL_SECONDS = 2.0, 10.0, 0.5, 10
 
 
 class Guard:
@@ -28,14 +29,14 @@ class Guard:
         import redis
 
         self.library = redis
-        self.settings = settings
+        self.settings, self.patience = settings, ANSWER_SECONDS
         self.config = read_config(settings["config"])
 
     def one(self, name, default=""):
         return (self.config.get(name) or [default])[0]
 
     def client(self, host, port):
-        options = dict(host=host, port=port, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
+        options = dict(host=host, port=port, socket_timeout=self.patience, socket_connect_timeout=self.patience)
         options.update(username=self.one("masteruser") or None, password=self.one("masterauth") or None)
         # What newer versions of the library do by themselves: RESP3, and CLIENT SETINFO, which the user must not.
         accepted = inspect.signature(self.library.Redis).parameters
@@ -67,7 +68,7 @@ class Guard:
         threads = [threading.Thread(target=run, args=(place,), daemon=True) for place in places]
         for thread in threads:
             thread.start()
-        end = time.monotonic() + 2 * ANSWER_SECONDS
+        end = time.monotonic() + 2 * self.patience
         for thread in threads:
             thread.join(max(0, end - time.monotonic()))
         return {"%s:%d" % tuple(place): found.get("%s:%d" % tuple(place), "no answer in time") for place in places}
@@ -194,8 +195,11 @@ class Guard:
         return age < 60
 
     def check(self):
+        """Return {place: problem or ''} of all that can be asked."""
+        self.patience = CHECK_SECONDS
         if self.settings["cluster"]:
-            return self.views()[0]
+            places = ["%s:%d" % tuple(place) for place in self.settings["members"]]
+            return {**dict.fromkeys(places, ""), **self.views()[0]}
         return {one.where: one.problem for one in (*self.watches(), *self.members())}
 
 
