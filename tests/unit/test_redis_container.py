@@ -66,7 +66,7 @@ def test_defaults_and_types_are_those_of_the_role_redis(name):
 def test_settings_are_those_of_the_role_redis():
     names = set(options("redis")) | {"redis_aclfile", "redis_pidfile"}
     values = {name.removeprefix("redis_"): "{{ %s }}" % name for name in names}
-    theirs = _instance_settings.settings({**values, "tls": "off", "topology": "standalone"}, "")
+    theirs = _instance_settings.settings({**values, "settings": {}, "tls": "off", "topology": "standalone"}, "")
     mine = load("redis_container", "vars", "main.yml")["__redis_container_settings"]
     for name in (set(mine) | set(theirs)) - OTHER_SETTINGS:
         assert str(mine.get(name)).replace("redis_container_", "redis_") == str(theirs.get(name)), name
