@@ -1,7 +1,7 @@
 # Sourced by ./run: lint and tests.
 
 # The long ones first, since two run at a time.
-SCENARIOS=(cluster sentinel lockout tls container docker nftables default upgrade instances exposed notice ufw)
+SCENARIOS=(cluster sentinel lockout tls container docker nftables default upgrade instances exposed notice quickstart ufw)
 
 lint() {
   say "Lint"
@@ -112,6 +112,7 @@ run_tests() {
         flush
         ensure_engine
         ensure_servers
+        ensure_clients
         apt_install openssl iproute2 iptables nftables
         # Servers and packets are waited for, so more than there are cores.
         pytest_part integration 4 ;;
