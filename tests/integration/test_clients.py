@@ -36,8 +36,11 @@ MAY = {
     "Application": ["scan 0", "randomkey", "dbsize"],
     "Celery": ["evalsha x 0", "script load x"],
     "RQ": ["evalsha x 0", "script load x", "info"],
-    # It has a server of its own.
-    "Sidekiq": ["evalsha x 0", "script load x", "info", "get other:1", "set other:1 x", "del other:1", "lpush other:1 x"],
+    # It has a server of its own, with all keys.
+    "Sidekiq": [
+        *("evalsha x 0", "script load x", "info"),
+        *("get other:1", "set other:1 x", "del other:1", "lpush other:1 x"),
+    ],
     "BullMQ": ["eval x 0", "evalsha x 0", "info"],
     "Monitoring": ["info", "slowlog get"],
     "Replica": ["psync ? -1"],

@@ -83,7 +83,8 @@ def test_the_table_of_defaults_has_those_of_the_role():
 
 
 def test_the_table_of_defaults_has_the_missing_commands():
-    row = re.search(r"^\| commands \| (.*?) are gone", (TOP / "docs" / "defaults.md").read_text(), re.MULTILINE).group(1)
+    text = (TOP / "docs" / "defaults.md").read_text()
+    row = re.search(r"^\| commands \| (.*?) are gone", text, re.MULTILINE).group(1)
     assert re.findall(r"[A-Z]+", row) == [name for name, new in defaults()["redis_renamed_commands"].items() if not new]
 
 
@@ -100,4 +101,4 @@ def test_a_wrong_name_is_found(text, found):
 
 
 def test_a_wrong_playbook_is_found():
-    assert unknown_plugins("ansible-playbook celebrum.redis_hardening.sites, celebrum.redis_hardening.site") == ["sites"]
+    assert unknown_plugins("celebrum.redis_hardening.sites, celebrum.redis_hardening.site") == ["sites"]
