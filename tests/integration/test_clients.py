@@ -39,7 +39,7 @@ MAY = {
     # It has a server of its own, with all keys.
     "Sidekiq": [
         *("evalsha x 0", "script load x", "info"),
-        *("get other:1", "set other:1 x", "del other:1", "lpush other:1 x"),
+        *("get other:1", "set other:1 x", "lpush other:1 x"),
     ],
     "BullMQ": ["eval x 0", "evalsha x 0", "info"],
     "Monitoring": ["info", "slowlog get"],
