@@ -16,17 +16,26 @@ HOSTS = {
     "one": {"redis_instances": [{"name": "default"}, {"name": "7000", "topology": "cluster", "port": 7000}]},
     "given": {**GROUP, "redis_replica_password": "given-password-of-the-replica"},
 }
+LOOK = {
+    "ansible.builtin.include_role": {
+        "name": "celebrum.redis_hardening.redis",
+        "tasks_from": "instances",
+        "public": True,
+    }
+}
 ASK = {
     "ansible.builtin.set_fact": {
-        "outcome": "{{ query('celebrum.redis_hardening.redis_instances') | map(attribute='all_users') "
-        "| map('map', attribute='name') | map('list') | list }}"
+        "outcome": "{{ __redis_by_name.values() | map(attribute='all_users') "
+        "| map('map', attribute='name') | map('list') | list }}",
+        # As Ansible's own check of a role's arguments does.
+        "evaluated": "{{ [redis_replica_password, redis_sentinel_password] }}",
     }
 }
 
 
 def test_only_passwords_that_somebody_needs_are_made(tmp_path):
     hosts = {name: {"redis_credentials_dir": str(tmp_path / "made"), **own} for name, own in HOSTS.items()}
-    code, output, outcomes = playbook.run(tmp_path, hosts, [ASK], "-f", "5")
+    code, output, outcomes = playbook.run(tmp_path, hosts, [LOOK, ASK], "-f", "5")
     assert code == 0, output
     made = {name: {path.name for path in (tmp_path / "made" / name).iterdir()} for name in HOSTS}
     assert made == {
