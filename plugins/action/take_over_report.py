@@ -28,12 +28,12 @@ class ActionModule(ActionBase):
         )
         result = super().run(tmp, task_vars)
         looked = native((task_vars.get(arguments["results_var"]) or {}).get("results") or [])
-        found = [one for one in looked if one.get("needed")]
+        found = any(one.get("needed") for one in looked)
         host = str(task_vars["inventory_hostname"])
         path = os.path.join(self._loader.path_dwim(arguments["path"]), host.replace("/", "_") + ".yml")
-        text = text_of(host, found)
+        text = text_of(host, looked)
         # Not in the result, where callbacks indent and quote it.
-        Display().display("\n" + text_of(host, found, path))
+        Display().display("\n" + text_of(host, looked, path))
         result.update(changed=False, file=path if found else "")
         if found:
             result["changed"] = _read(path) != text

@@ -202,7 +202,9 @@ def _persistence(now, wanted):
                     "appendfsync always would become %s: set redis_appendfsync: always." % wanted.text("appendfsync"),
                 )
             )
-    before, after = (save_points(text) for text in (now.value("save"), wanted.text("save")))
+    # Of an empty server only what somebody has chosen counts: a package that was just installed saves by default.
+    chosen = now.keys or save_points(now.value("save")) != save_points(now.defaults.get("save", ""))
+    before, after = (save_points(text) for text in (now.value("save") if chosen else "", wanted.text("save")))
     fewer = [one for one in sorted(before) if not any(new[0] <= one[0] and new[1] <= one[1] for new in after)]
     if fewer:
         points = ['"%d %d"' % one for one in sorted(before, reverse=True)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
@@ -115,7 +116,8 @@ def offline(old):
     """Return the Present of a server that does not run, from its configuration."""
     said = {values.canonical(name): value for name, value in old.values.items()}
     modules = [words[0] for words in old.all_of("loadmodule") if words]
-    return Present(values=said, called=_called(said, old), running=False, renames=old.renames, modules=modules)
+    keys = {0: 1} if hazards.keeps_data(old.values) else {}
+    return Present(said, called=_called(said, old), running=False, keys=keys, renames=old.renames, modules=modules)
 
 
 def defaults_of(path):

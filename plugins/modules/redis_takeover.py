@@ -21,6 +21,7 @@ description:
   - It is asked without a library, so before anything has been installed. Its renamed commands are found in its
     configuration.
 extends_documentation_fragment:
+  - celebrum.redis_hardening.users
   - celebrum.redis_hardening.read_only
 notes:
   - Run it as root, on the server's host.
@@ -45,16 +46,6 @@ options:
     description: The declared directives and values, as for M(celebrum.redis_hardening.redis_config).
     type: dict
     required: true
-  users:
-    description:
-      - The declared users, as for M(celebrum.redis_hardening.redis_acl).
-    type: list
-    elements: dict
-    required: true
-  renamed_commands:
-    description: The declared renames.
-    type: dict
-    default: {}
   topology:
     description: The declared topology.
     type: str
@@ -145,17 +136,17 @@ losses:
 variables:
   description:
     - The variables of the role redis, without prefix, that keep what the server has where the policy has it otherwise.
-  returned: always
+  returned: success
   type: dict
   sample: {"appendonly": true, "maxmemory": "512mb"}
 notes:
   description: Why some of RV(variables) are as they are.
-  returned: always
+  returned: success
   type: dict
   sample: {"timeout": "it has 0, never (RH-CFG-03); this is a year"}
 missing:
   description: What hardening the server lacks.
-  returned: always
+  returned: success
   type: list
   elements: str
   sample: ["protected-mode no (RH-NET-05)"]
@@ -163,6 +154,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_spec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_run import Look
@@ -185,12 +177,11 @@ def message(unit, refused):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
+            acl_argument_spec(),
             unit=dict(type="str", default="redis-server"),
             other_units=dict(type="list", elements="str", default=[]),
             config=dict(type="path", default="/etc/redis/redis.conf"),
             settings=dict(type="dict", required=True),
-            users=dict(type="list", elements="dict", required=True, no_log=True),
-            renamed_commands=dict(type="dict", default={}),
             topology=dict(type="str", choices=["standalone", "replication", "cluster"], default="standalone"),
             nodes=dict(type="list", elements="str", default=[]),
             ports=dict(type="list", elements="dict"),
@@ -231,7 +222,8 @@ def main():
         result.update(variables=variables, notes=kept.notes, missing=kept.missing)
     refused = refusal(look.losses, module.params["allow"])
     if refused and module.params["refuse"]:
-        module.fail_json(msg=message(module.params["unit"], refused), **result)
+        found = {name: result[name] for name in ("changed", "needed", "server", "files", "losses")}
+        module.fail_json(msg=message(module.params["unit"], refused), **found)
     module.exit_json(**result)
 
 

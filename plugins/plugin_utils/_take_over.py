@@ -14,14 +14,20 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover
 _LONG = ("users",)
 
 
-def text_of(host, found, path=None):
-    """Return the text. found: results of redis_takeover. path: for a screen, which shows no sums but where they are."""
+def text_of(host, results, path=None):
+    """Return the text.
+
+    results: of redis_takeover, one for each instance of the host, those that were skipped among them. path: of the
+    file, for a screen, which shows no sums of passwords but where they are.
+    """
+    found = [one for one in results if one.get("needed")]
     if not found:
         return "# %s: there is no server that this collection has not set up.\n" % host
     lines = _comment("What keeps it as it is, where the policy has it otherwise; for host_vars/%s.yml." % host)
     if path:
         lines += _comment("The same is in %s%s." % (path, ", with the sums of the passwords" if _sums(found) else ""))
-    others = [one for one in found if one["__redis_name"] != "default"]
+    # What stands outside of the entries holds for all instances.
+    others = [one for one in found if one["__redis_name"] != "default" or len(results) > 1]
     for one in found:
         if one not in others:
             lines += _about(host, one) + _variables(one, "redis_", path)

@@ -126,6 +126,13 @@ def test_persistence_that_becomes_weaker(values, settings, lost):
     assert ("persistence" in kinds(present(values), wanted(settings))) is lost
 
 
+def test_save_points_that_nobody_chose_are_not_missed_by_an_empty_server():
+    fresh = dict(keys={}, used=0)
+    assert kinds(present(**fresh), wanted({"save": []})) == []
+    assert kinds(present({"save": "900 1"}, **fresh), wanted({"save": []})) == ["persistence"]
+    assert kinds(present(**fresh, running=False), wanted({"save": []})) == []
+
+
 def test_the_save_points_to_declare_are_named():
     text = losses(present({"save": "900 1 300 10"}), wanted())[0].text
     assert text == (

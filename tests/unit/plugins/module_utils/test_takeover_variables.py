@@ -149,9 +149,17 @@ def test_the_text_can_be_pasted_and_the_screen_has_no_sums():
 def test_instances_have_their_entries():
     text = text_of("cache1", [FOUND, FOUND | {"__redis_name": "7000"}, FOUND | {"__redis_name": "b", "variables": {}}])
     found = yaml.safe_load(text)
-    assert found["redis_save"] == ["900 1"]
-    assert found["redis_instances"] == [{"name": "7000", **FOUND["variables"]}, {"name": "b"}]
+    # Else they would hold for the other instances as well.
+    assert found == {
+        "redis_instances": [
+            {"name": "default", **FOUND["variables"]},
+            {"name": "7000", **FOUND["variables"]},
+            {"name": "b"},
+        ]
+    }
 
 
 def test_a_host_with_nothing_to_take_over():
-    assert text_of("cache1", []) == "# cache1: there is no server that this collection has not set up.\n"
+    assert (
+        text_of("cache1", [{"skipped": True}]) == "# cache1: there is no server that this collection has not set up.\n"
+    )
