@@ -1,7 +1,18 @@
 # Sourced by ./run: lint and tests.
 
-# The long ones first, since two run at a time.
-SCENARIOS=(cluster sentinel lockout tls container docker nftables default upgrade instances exposed notice quickstart ufw)
+AT_A_TIME=$(nproc)
+
+# parts WHEN...: the names that scripts/parts has for these, and scenarios that it does not name, the longest first.
+parts() {
+  local known=scripts/parts name
+  {
+    grep -v '^#' "$known"
+    for name in molecule/*/molecule.yml; do
+      name=$(basename "$(dirname "$name")")
+      grep -q "^$name " "$known" || echo "$name 300 normal"
+    done
+  } | sort -k2,2nr | awk -v wanted=" $* " 'index(wanted, " " $3 " ") { print $1 }'
+}
 
 lint() {
   say "Lint"
@@ -35,12 +46,8 @@ EOF
 
 # pytest_part NAME WORKERS
 pytest_part() {
-  local name=$1 since=$SECONDS report="$LAB/junit-$1.xml"
-  rm -f "$report"
-  say "Tests: $name"
-  python3 -m pytest --quiet --numprocesses "$2" --junit-xml "$report" "tests/$name" || BROKEN+=("$name")
-  count "$report"
-  say "$name: $((SECONDS - since)) s"
+  rm -f "$LAB/junit-$1.xml"
+  python3 -m pytest --quiet --numprocesses "$2" --junit-xml "$LAB/junit-$1.xml" "tests/$1"
 }
 
 scenario() {
@@ -51,23 +58,25 @@ scenario() {
   grep -E '^=+ .* (passed|failed)' "$log" || true
 }
 
-# whole NAME: a part that passes or fails as a whole; it writes .lab/sanity.log or .lab/molecule-NAME.log.
-whole() {
+part() {
   case $1 in
     lint | sanity) "$1" ;;
+    unit) pytest_part unit 2 ;;
+    # Servers and packets are waited for, so more than there are cores.
+    integration) pytest_part integration 4 ;;
     *) scenario "$1" ;;
   esac
 }
 
-# wholes NAME...: two at a time; what each says is shown when it has ended.
-wholes() {
+# run_parts NAME...: so many at a time; what each says is shown when it has ended.
+run_parts() {
   local name
   for name in "$@"; do
-    while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
+    while [ "$(jobs -rp | wc -l)" -ge "$AT_A_TIME" ]; do wait -n || true; done
     say "$name begins"
     {
       local since=$SECONDS code=0
-      whole "$name" > "$LAB/said-$name" 2>&1 || code=$?
+      (part "$name") > "$LAB/said-$name" 2>&1 || code=$?
       say "$name: $((SECONDS - since)) s"
       cat "$LAB/said-$name"
       echo "$code" > "$LAB/code-$name"
@@ -75,52 +84,59 @@ wholes() {
   done
   wait
   for name in "$@"; do
-    if [ "$(cat "$LAB/code-$name")" = 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)) BROKEN+=("$name"); fi
+    [ "$(cat "$LAB/code-$name")" = 0 ] || BROKEN+=("$name")
+    case $name in
+      unit | integration) count "$LAB/junit-$name.xml" ;;
+      *) if [ "$(cat "$LAB/code-$name")" = 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi ;;
+    esac
     rm -f "$LAB/said-$name" "$LAB/code-$name"
   done
 }
 
-# flush: run the wholes that were named so far.
-flush() {
-  [ ${#WHOLES[@]} -eq 0 ] || wholes "${WHOLES[@]}"
-  WHOLES=()
-}
-
-molecule_parts() {
+# prepare NAME...: what these parts need of the machine, before any of them begins.
+prepare() {
+  local name engine=
+  ensure_venv
+  for name in "$@"; do
+    case $name in
+      lint | sanity | unit) ;;
+      integration)
+        ensure_engine
+        ensure_servers
+        ensure_clients
+        apt_install openssl iproute2 iptables nftables ;;
+      *) engine=wanted ;;
+    esac
+  done
+  [ "$engine" ] || return 0
   ensure_engine
   ensure_limits
   ensure_key
   ensure_images bookworm trixie
   # Of the clients that are tried, one is JavaScript.
   command -v npm >/dev/null || apt_install nodejs npm
-  WHOLES+=("$@")
 }
 
 run_tests() {
-  local parts=("$@") since=$SECONDS name
-  [ ${#parts[@]} -gt 0 ] || parts=(lint sanity unit integration molecule)
-  PASSED=0 FAILED=0 BROKEN=() WHOLES=()
-  ensure_venv
-  trap 'release_limits; release_engine' EXIT
-  for name in "${parts[@]}"; do
-    case $name in
-      lint | sanity) WHOLES+=("$name") ;;
-      unit)
-        flush
-        pytest_part unit 2 ;;
-      integration)
-        flush
-        ensure_engine
-        ensure_servers
-        ensure_clients
-        apt_install openssl iproute2 iptables nftables
-        # Servers and packets are waited for, so more than there are cores.
-        pytest_part integration 4 ;;
-      molecule) molecule_parts "${SCENARIOS[@]}" ;;
-      *) if [ -d "molecule/$name" ]; then molecule_parts "$name"; else die "test: there is no part '$name'"; fi ;;
+  local words=("$@") since=$SECONDS word wanted=()
+  [ ${#words[@]} -gt 0 ] || words=(normal)
+  PASSED=0 FAILED=0 BROKEN=()
+  for word in "${words[@]}"; do
+    case $word in
+      quick) mapfile -t words < <(parts quick) ;;
+      normal) mapfile -t words < <(parts quick normal) ;;
+      all) mapfile -t words < <(parts quick normal rare) ;;
+      molecule) mapfile -t words < <(parts quick normal rare | while read -r name; do [ ! -d "molecule/$name" ] || echo "$name"; done) ;;
+      *)
+        [[ " lint sanity unit integration " = *" $word "* ]] || [ -f "molecule/$word/molecule.yml" ] ||
+          die "test: there is no part '$word'"
+        words=("$word") ;;
     esac
+    wanted+=("${words[@]}")
   done
-  flush
+  trap 'release_limits; release_engine' EXIT
+  prepare "${wanted[@]}"
+  run_parts "${wanted[@]}"
   [ ${#BROKEN[@]} -eq 0 ] || say "Failed: ${BROKEN[*]}"
   say "All of it took $((SECONDS - since)) s"
   echo "$PASSED passed, $FAILED failed"
