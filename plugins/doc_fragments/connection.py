@@ -44,6 +44,10 @@ options:
       - Password that the user V(default) has on a server that was not hardened yet. Modules that only look use it where
         the login is refused, before they try without any.
     type: str
+  login_previous_password:
+    description:
+      - Password that the user had before a change that may still be to come. It is tried where the other is refused.
+    type: str
   tls:
     description:
       - Connect with TLS.

@@ -31,8 +31,8 @@ RETURN = r"""
 _raw:
   description:
     - The instances. Beside the variables of the role without their prefix each has C(unit), C(config), C(aclfile),
-      C(settings), C(secret_settings), C(all_users), C(nodes), C(sentinels), C(folders), C(run_dir), C(rewritten) and
-      C(start_guard).
+      C(settings), C(secret_settings), C(all_users), C(nodes), C(sentinels), C(folders), C(run_dir), C(rewritten),
+      C(start_guard), and C(server), which is what M(celebrum.redis_hardening.redis_instances) is told of it.
   type: list
   elements: dict
 """
@@ -68,12 +68,13 @@ class LookupModule(LookupBase):
         place["own"] = (
             peers[variables["inventory_hostname"]].address if variables["inventory_hostname"] in peers else ""
         )
-        found = [self._instance(value, settings, place, peers, renames) for value in values]
+        host = str(variables["inventory_hostname"])
+        found = [self._instance(value, settings, place, peers, renames, host) for value in values]
         return [
             {**value, "start_guard": _start_guard.settings(value, settings["redis_engine"], place)} for value in found
         ]
 
-    def _instance(self, value, settings, place, peers, renames):
+    def _instance(self, value, settings, place, peers, renames, host):
         value = {**value, **_instances.layout(value, settings["redis_engine"])}
         value["renamed_commands"] = _instances.renamed_commands(value, renames)
         return {
@@ -81,6 +82,7 @@ class LookupModule(LookupBase):
             "all_users": _instances.users(value, settings),
             "settings": _instance_settings.settings(value, place["pki_host_dir"]),
             "secret_settings": _instance_settings.secret_settings(value),
+            "server": _instances.server(value, peers[host].address if host in peers else None),
             "nodes": _instances.nodes(value, peers),
             "sentinels": _instances.sentinels(value, peers, place["sentinel_port"]),
             "has_tls": _instances.has_tls(value),

@@ -80,11 +80,13 @@ def login_after(params, entries, wanted, server=None, purge=True, take_over=Fals
     entries: the users as declared, for their plain passwords. server: None when none runs, the user's rights are not
     looked at then. Raises AclError when there is no such login: the set would lock the automation out.
     """
+    # What must work afterwards is the new password.
+    params = dict(params, login_previous_password=None)
     name = params.get("login_user") or "default"
     refused = "The declared users would lock out this login: "
     user = wanted.get(name)
     if user is None and server is not None and not purge and name in server.users:
-        return dict(params)
+        return params
     if user is None or not user.enabled:
         raise AclError(
             "%suser '%s' is %s in users. Declare it there, enabled, or set login_user to a user that is."

@@ -238,7 +238,7 @@ def _set(live, batch, done):
 
 def _put_back(live, done):
     if not done:
-        return "Nothing was changed."
+        return "No setting was changed."
     replies = pipeline(
         live.client, [[live.names["CONFIG"], "SET", *raw((name, live.values[name]))] for name in reversed(done)]
     )

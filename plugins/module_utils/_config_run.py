@@ -19,7 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _c
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as included
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names, normalise
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
 Refused = config.Refused
@@ -71,6 +71,8 @@ class Run:
         self.restart = []
         self.rewrite = False
         self.applied = False
+        # The master that is left, as 'host port'.
+        self.leaves = ""
         self.attributes = {}
         self.attributes_changed = False
 
@@ -142,6 +144,9 @@ class Run:
             before = config.last_values(old)
             now, empty = before.get("replicaof", "").split(), not hazards.keeps_data(before)
         first = declared and not now and empty and config.HEADER not in (self.old_text or "")
+        if self.params.get("standalone"):
+            self._leave(now)
+            return kept
         if declared and declared != now and not first:
             self.warnings.append(
                 "replicaof is declared as %s, the server follows %s: kept, because only a new server takes its master "
@@ -150,6 +155,22 @@ class Run:
         if first and self.live is not None and declared != now:
             self.restart.append("replicaof")
         return dict(sorted({**kept, **({"replicaof": declared if first else now} if first or now else {})}.items()))
+
+    def _leave(self, now):
+        """Have a running replica follow nobody any more. now: [host, port] of its master, or []."""
+        if self.live is None or not now:
+            return
+        if self.live.info.get("master_sync_in_progress") == "1":
+            raise Refused(
+                "The server is to stand alone, and its master %s is sending it all data: wait until it has them, and "
+                "run again." % ":".join(now)
+            )
+        name = live_names(self.client, self.renamed, ["REPLICAOF"])["REPLICAOF"]
+        if name is None:
+            name = live_names(self.client, self.old_renames, ["REPLICAOF"])["REPLICAOF"]
+        if name is None:
+            raise Refused("The server is to stand alone, and its REPLICAOF is disabled: enable it, restart, run again.")
+        self.leaves, self.replicaof = " ".join(now), name
 
     def _plan_live(self, file_values):
         live, whole_file = self.live, bool(self.params["path"])
@@ -214,6 +235,9 @@ class Run:
         if self.live_changes:
             live_config.apply(self.live, self.live_changes, self.params["aof_timeout"])
             self.applied = True
+        if self.leaves:
+            self.client.execute_command(self.replicaof, "NO", "ONE")
+            self.applied = True
         self.settle_attributes()
         if self.file_changed:
             if self.params["rewritten"] and self.files.read(self.params["path"]) != self.old_text:
@@ -231,7 +255,8 @@ class Run:
     def shown_changes(self):
         """Return {directive: {before, after}} of what changes in the running server."""
         hidden = self.secret_names()
-        return {
+        leaves = {"replicaof": dict(before=self.leaves, after="")} if self.leaves else {}
+        return leaves | {
             name: dict(
                 before=config.shown_value(name, self.live.values[name], hidden),
                 after=config.shown_value(name, values.set_value(words), hidden),
@@ -247,7 +272,7 @@ class Run:
             if before == after:
                 before = "# (blanks, quotes or ends of lines differ)\n" + before
             parts.append(dict(before=before, after=after, before_header=path, after_header=path))
-        if self.live_changes:
+        if self.shown_changes():
             where = "%s (live)" % _connection.endpoint(self.params)
             changes = self.shown_changes()
             before, after = (

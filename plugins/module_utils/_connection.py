@@ -51,6 +51,7 @@ def redis_argument_spec():
         login_password_file=dict(type="path", no_log=False),
         login_password_env=dict(type="str", no_log=False),
         login_fallback_password=dict(type="str", no_log=True),
+        login_previous_password=dict(type="str", no_log=True),
         tls=dict(type="bool", default=False),
         ca_certs=dict(type="path"),
         client_cert_file=dict(type="path"),
@@ -114,7 +115,8 @@ def password_of(params):
 def open_client(params, anonymous=False):
     """Open one authenticated connection and PING it.
 
-    params: the options of redis_argument_spec(). anonymous: ignore user and password.
+    params: the options of redis_argument_spec(). anonymous: ignore user and password. Where the password is refused,
+    the one that the user had before (login_previous_password) is tried.
     Returns a redis.Redis whose execute_command() gives raw RESP2 replies (bytes, lists, ints) without
     redis-py's reshaping, on a single connection. Raises ConnectionProblem.
     """
@@ -154,8 +156,23 @@ def open_client(params, anonymous=False):
         client.response_callbacks.clear()
         _ping(client)
     except (redis.RedisError, OSError, ValueError) as error:
-        raise explain(error, params) from error
+        problem = explain(error, params)
+        client = None if anonymous else _open_as_before(params, problem)
+        if client is None:
+            raise problem from error
     return client
+
+
+def _open_as_before(params, problem):
+    """Return a client that logged in with the password of before a change of the credentials, None without one."""
+    previous = params.get("login_previous_password")
+    if problem.kind != "auth" or not previous:
+        return None
+    before = dict(params, login_password=previous, login_password_file=None, login_password_env=None)
+    try:
+        return open_client(dict(before, login_previous_password=None))
+    except ConnectionProblem:
+        return None
 
 
 def _ping(client):

@@ -78,11 +78,11 @@ class Run:
         if swarm and (self.settings["iptables"] is False or self.settings["live_restore"]):
             problems.append('a swarm needs "iptables": true and "live-restore": false')
         if problems:
-            self.fail("%s. Nothing was changed" % "; ".join(problems))
+            self.fail("%s. The engine was not changed" % "; ".join(problems))
         if self.plan.changed or self.restarts:
             refused = self.engine.refuses(self.text or "{}")
             if refused:
-                self.fail("the engine refuses the new %s, nothing was changed: %s" % (self.engine.path, refused))
+                self.fail("the engine refuses the new %s, and it was not changed: %s" % (self.engine.path, refused))
 
     def look(self):
         """Say what differs."""
@@ -125,14 +125,14 @@ class Run:
         if self.info.get("LiveRestoreEnabled") and "live-restore" in self.engine.flags:
             self.fail(
                 "the engine would have to restart (%s), and does not change its networks while containers go on "
-                "(--live-restore, %s): remove the flag there. Nothing was changed"
+                "(--live-restore, %s): remove the flag there. The engine was not changed"
                 % (reasons, self.engine.where["live-restore"])
             )
         refused = _docker_unit.refusal(fate, self.module.params["allow_restart"])
         if refused:
             self.fail(
-                "the engine would have to restart (%s), and %s. Nothing was changed; allow_restart (in the role: "
-                "docker_allow_restart) allows it" % (reasons, refused),
+                "the engine would have to restart (%s), and %s. The engine was not changed; allow_restart (in the "
+                "role: docker_allow_restart) allows it" % (reasons, refused),
                 restart_refused=True,
             )
 

@@ -29,6 +29,7 @@ _START = r"""#!/bin/sh
 #                              confirmed by then; with 0 keep them at once
 #   redis-ports-block commit   confirm: keep the rules on trial
 #   redis-ports-block rollback return to the rules before them, now
+#   redis-ports-block remove   take all of it out of the kernel: the ports are open to whom nobody else refuses
 #   redis-ports-block rehearse FOLDER
 #                              load and check the rules of this folder, in a network namespace of its own
 #
@@ -82,6 +83,17 @@ clear_nftables() {
   command -v nft > /dev/null || return 0
   nft list table inet redis_ports 2> /dev/null | grep -q 'comment "redis_hardening"' || return 0
   nft delete table inet redis_ports
+}
+
+# Docker's chain goes where there is no Docker and nothing is in it.
+clear_all() {
+  disarm "$timer.service"
+  rm -rf "$trial"
+  (clear_iptables)
+  clear_nftables
+  command -v dockerd > /dev/null || for command in iptables ip6tables; do
+    ! command -v "$command" > /dev/null || "$command" -w -X DOCKER-USER 2> /dev/null || true
+  done
 }
 
 # The new rules first, then the old ones' end, so that the ports are closed all the time.
@@ -158,8 +170,9 @@ case $verb:$# in
     echo "redis-ports-block: not confirmed in time; back to the rules before" >&2
     disarm
     back ;;
+  remove:1) clear_all ;;
   rehearse:2) folder=$2; settle ;;
-  *) echo "usage: redis-ports-block apply|check|guard|status|commit|rollback|try FOLDER SECONDS" >&2; exit 64 ;;
+  *) echo "usage: redis-ports-block apply|check|guard|status|commit|rollback|remove|try FOLDER SECONDS" >&2; exit 64 ;;
 esac
 """
 

@@ -14,7 +14,13 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _h
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_look import PAUSE, Group
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
+    CannotAsk,
+    DataAtRisk,
+    secure_data,
+)
+
+OVERRIDE = " (allow_data_loss overrides this.)"
 
 
 class NotDone(Exception):
@@ -57,7 +63,8 @@ class Rolling:
             elif done.handed_over_to:
                 text = "%s handed over to %s and was not restarted: %s" % (name, done.handed_over_to, problem)
             else:
-                text = "%s is not restarted: %s (allow_data_loss overrides this.)" % (name, problem)
+                override = not isinstance(problem, (CannotAsk, ConnectionProblem))
+                text = "%s is not restarted: %s%s" % (name, problem, OVERRIDE if override else "")
             raise NotDone(text, **vars(done)) from problem
         finally:
             self.group.close()

@@ -37,10 +37,15 @@ class Files:
         self.aclfile = "/etc/%s/users%s.acl" % (engine, own)
         self.log = "/var/log/%s/%s-server%s.log" % (engine, engine, own)
 
+    @staticmethod
+    def said(drop_in):
+        """Return the configuration file that a drop-in names, None where it names none."""
+        found = _EXEC.search(drop_in or "")
+        return found.group(1) if found else None
+
     def settings(self, drop_in=""):
         """Return {canonical directive: arguments} of the configuration in use, None without one. Raises Refused."""
-        said = _EXEC.search(drop_in or "")
-        path = said.group(1) if said else self.config
+        path = self.said(drop_in) or self.config
         # One in /etc is root's; any other is in a folder that the server can write to.
         text = (_config_file if path.startswith("/etc/") else guarded).read(self.root + path)
         return None if text is None else rewritten.as_read(_config.parse(text))

@@ -16,7 +16,8 @@ BUS_OFFSET = 10000
 OF_HOST = frozenset(
     """
     admin_password admin_user allow_no_hosts allow_untested_system credentials_dir credentials_owner engine hold_package
-    instances manage_sysctl other_variables package_version purged_instances require_firewall sysctl unit_hardening
+    instances manage_sysctl other_variables package_version previous_admin_password previous_credentials_owner
+    purged_instances remove_data remove_open_ports require_firewall sysctl unit_hardening
     """.split()  # noqa: SIM905
 )
 # What a topology needs under its own name, although hardening disables it elsewhere.
@@ -132,6 +133,19 @@ def plaintext_port(value, settings):
     """Return the port at which the server is found as long as it does no TLS yet, or None."""
     ports = [port for _name, port, purpose in served(value) if purpose == "data"]
     return ports[0] if ports else closed_port(value, settings)
+
+
+def server(value, address):
+    """Return what the module redis_instances is told of the instance. address: where its group reaches the host."""
+    ports = {purpose: port for _name, port, purpose in served(value)}
+    return {
+        "unit": value["unit"],
+        "topology": value["topology"],
+        "port": ports.get("data", 0),
+        "tls_port": ports.get("tls", 0),
+        "address": address,
+        "current_password": value["current_password"],
+    }
 
 
 def nodes(value, peers):

@@ -10,7 +10,7 @@ order back would throw away what was written since.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 class Refused(Exception):
@@ -44,7 +44,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """master: the Node. follow: names of nodes that have to become its replicas. new: nothing was replicated before."""
+    """master: the Node. follow: names of nodes that have to become its replicas, or have to be told its port again.
+
+    new: nothing was replicated before.
+    """
 
     master: Node
     follow: tuple = field(default=())
@@ -134,6 +137,36 @@ def _find_master(nodes, known, mended):
 
 def _dotted(version):
     return ".".join(map(str, version))
+
+
+def told_node(place, addresses):
+    """Return the Node of a master that can't be asked, from what its own host found. place: {host, port, keys}."""
+    return Node("%s:%d" % (place["host"], place["port"]), frozenset(addresses), keys=place["keys"])
+
+
+def where_masters_are(nodes, ports):
+    """Return (nodes, names of those whose link leads to where their master no longer listens).
+
+    After a change of ports a replica still names the old one; its replication id tells that it is the same server. The
+    returned nodes name the new one. ports: {name: {name of its replica: port that it is to use}}.
+    """
+    known = {address for node in nodes for address in node.addresses}
+    settled, astray = [], []
+    for node in nodes:
+        masters = [
+            other
+            for other in nodes
+            if node.master and other is not node and node.master[0] in {host for host, _port in other.addresses}
+        ]
+        if node.master not in known:
+            masters = [other for other in masters if other.stream and other.stream == node.stream]
+        if len(masters) == 1:
+            port = ports.get(masters[0].name, {}).get(node.name)
+            if port and port != node.master[1]:
+                astray.append(node.name)
+                node = replace(node, master=(node.master[0], port))
+        settled.append(node)
+    return settled, tuple(astray)
 
 
 def lagging(plan_master, nodes):

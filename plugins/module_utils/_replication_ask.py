@@ -13,7 +13,11 @@ import socket
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import Node
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+    Node,
+    told_node,
+    where_masters_are,
+)
 
 COMMANDS = ("INFO", "CONFIG", "REPLICAOF")
 
@@ -68,9 +72,13 @@ class Member:
         self._text = self._run("INFO", section)
         return dict(line.partition(":")[::2] for line in self._text.splitlines() if ":" in line)
 
+    def port_of(self, master):
+        """Return the port of another Member at which this one replicates it, 0 where that one has none."""
+        return master.ports["tls-port" if self.setting("tls-replication") == "yes" else "port"]
+
     def follow(self, master):
         """Make this server a replica of another Member. Return why the file does not say so too, or ''."""
-        port = master.ports["tls-port" if self.setting("tls-replication") == "yes" else "port"]
+        port = self.port_of(master)
         if not port:
             raise _connection.ConnectionProblem(
                 "protocol",
@@ -109,6 +117,22 @@ def addresses_of(nodes):
         with contextlib.suppress(OSError):
             found |= {(address, node["port"]) for address in _addresses(node["address"] or node["host"])}
     return frozenset(found)
+
+
+def settled(members, nodes):
+    """Return the nodes as where_masters_are() does, with the ports that the members have now."""
+    ports = {master.name: {one.name: one.port_of(master) for one in members if one is not master} for master in members}
+    return where_masters_are(nodes, ports)
+
+
+def told_nodes(params, missing):
+    """Return Nodes for those of the members that can't be asked of which `told` says that they are masters."""
+    places = {(node["host"], node["port"]): node for node in missing}
+    return [
+        told_node(place, addresses_of([places[place["host"], place["port"]]]))
+        for place in params["told"]
+        if (place["host"], place["port"]) in places
+    ]
 
 
 def sentinel_master(params, all_of_them=True):

@@ -80,10 +80,14 @@ def _secure(server, others_have_them):
         raise
 
 
+class CannotAsk(DataAtRisk):
+    """The server can't be asked whether data is at risk: to restart it in spite of that is no advice."""
+
+
 def unaskable(problem, what):
-    """Return the DataAtRisk for a server that can't be asked something, from a ConnectionProblem."""
+    """Return the CannotAsk for a server that can't be asked something, from a ConnectionProblem."""
     hint = " Set current_password (redis_current_password) to the password that its user default has now."
-    return DataAtRisk("The server can't be asked %s: %s%s" % (what, problem, hint if problem.kind == "auth" else ""))
+    return CannotAsk("The server can't be asked %s: %s%s" % (what, problem, hint if problem.kind == "auth" else ""))
 
 
 def reach(params, ports):

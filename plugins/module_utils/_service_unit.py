@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._last_words import last_words
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
@@ -70,6 +72,16 @@ class Service:
             os.chmod(temporary, 0o644)
             os.replace(temporary, self.drop_in_path)
         return True, before
+
+    def forget_config_file(self, before):
+        """Delete the configuration file that only the drop-in of before named: a server that rewrites its file has it.
+
+        Whom it followed then must not come back when the server belongs to a group again.
+        """
+        old, new = (Files.said(text) for text in (before, self.module.params["drop_in"]))
+        if old and old != new and self.module.params["drop_in"] is not None:
+            with contextlib.suppress(Refused):
+                Files("redis", "default").delete([old])
 
     def restart_reasons(self, properties, drop_in_changed):
         """Say why the running server must be restarted; an empty list when it need not be."""

@@ -175,7 +175,9 @@ def main():
     try:
         before = run.look()
     except Stopped as reason:
-        module.fail_json(msg="Nothing was changed. %s" % reason, steps=[])
+        # A play asks in check mode before its first change, and later has made others.
+        unchanged = "Nothing was changed." if module.check_mode else "The cluster was not changed."
+        module.fail_json(msg="%s %s" % (unchanged, reason), steps=[])
     steps, after = planner.plan(before, params["replicas"], params["rebalance"])
     if not module.check_mode:
         try:

@@ -67,6 +67,13 @@ options:
         needs C(UMask=0077) for a mode of 0600.
     type: bool
     default: false
+  standalone:
+    description:
+      - The server is to follow nobody. One that is a replica becomes a master with the data that it has, by
+        C(REPLICAOF NO ONE), and its file names no master. Refused while its master is sending it all data.
+      - Without it, whom a server follows is left as it is.
+    type: bool
+    default: false
   live:
     description:
       - V(required) fails when the server can't be reached.
@@ -226,6 +233,7 @@ def main():
             renamed_commands=dict(type="dict", default={}),
             server_binary=dict(type="path"),
             rewritten=dict(type="bool", default=False),
+            standalone=dict(type="bool", default=False),
             live=dict(type="str", default="required", choices=["required", "auto", "never"]),
             take_over=dict(type="bool", default=False),
             take_over_password=dict(type="str", no_log=True),
@@ -260,7 +268,7 @@ def main():
         module.fail_json(msg=str(_connection.explain(error, module.params)), **what_was_done(run))
 
     result = dict(
-        changed=bool(run.file_changed or run.live_changes or run.attributes_changed),
+        changed=bool(run.file_changed or run.live_changes or run.leaves or run.attributes_changed),
         live_changed=run.shown_changes(),
         file_changed=run.file_changed,
         restart_required=bool(run.restart),

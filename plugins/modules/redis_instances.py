@@ -23,6 +23,8 @@ description:
     before anything is changed.
   - It fails where this collection has set up the other engine, whose data would not go over, and where a server of that
     listens at one of O(ports), and where O(bind) has addresses that the host lacks.
+  - It fails where one of O(servers) can't become what is declared, as a server with data can't become a node of a
+    cluster, and says which way there is. Running servers are asked, on loopback.
 options:
   engine:
     description: Which server it is. It names the units and the folders.
@@ -47,6 +49,37 @@ options:
       - One with the prefix C(-) need not be there yet. A wildcard is always there.
     type: dict
     default: {}
+  servers:
+    description:
+      - The declared servers. Each is looked at, and where it runs asked what it is now.
+      - Of the connection options only those of the login and of the certificates are used.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      unit:
+        description: Name of its unit, without C(.service).
+        type: str
+        required: true
+      topology:
+        description: What it is to belong to.
+        type: str
+        choices: [standalone, replication, cluster]
+        default: standalone
+      port:
+        description: Port for plain text, V(0) for none.
+        type: int
+        default: 0
+      tls_port:
+        description: Port for TLS, V(0) for none.
+        type: int
+        default: 0
+      address:
+        description: Where the other servers of its group reach it.
+        type: str
+      current_password:
+        description: Password of the user V(default) on a server that is being taken over.
+        type: str
   purge:
     description:
       - Names of instances whose configuration, users, log and data are deleted, once they have been stopped; V(default)
@@ -68,6 +101,7 @@ options:
     default: 600
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - celebrum.redis_hardening.connection
 attributes:
   check_mode:
     support: full
@@ -94,6 +128,17 @@ needed:
   description: Whether there is something to change.
   returned: success, in check mode
   type: bool
+logins:
+  description: Where running servers are found that do not listen as declared (yet), by unit.
+  returned: success
+  type: dict
+  sample: {"redis-server": {"port": 6380, "tls": true}}
+masters:
+  description: Those of O(servers) that are to belong to a replicated group, run, and follow nobody.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"host": "10.20.0.11", "port": 6379, "keys": 12}]
 stopped:
   description: Units that were stopped (in check mode, would be).
   returned: success
@@ -125,7 +170,10 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _connection,
     _host_addresses,
+    _switch,
+    _switch_look,
     _systemd,
     _takeover_find,
     _units,
@@ -229,6 +277,31 @@ def to_take_over(module, found):
     ]
 
 
+def look_at_servers(module, found):
+    """Return (Looks by unit, why some can't become what is declared)."""
+    looks, problems = {}, []
+    for server in module.params["servers"]:
+        unit = found.get(server["unit"], _units.Unit(server["unit"]))
+        pid = "0"
+        if unit.active:
+            shown = systemctl(module, "show", unit.name + ".service", "--property", "MainPID")
+            pid = _systemd.parse_show(shown).get("MainPID", "0")
+        looks[unit.name] = _switch_look.look(module.params, server, unit, pid)
+        wanted, admin = _switch_look.place_of(server), module.params["login_user"] or "default"
+        problems += _switch.problems(looks[unit.name].now, wanted, admin)
+    return looks, problems
+
+
+def masters(servers, looks):
+    """Return [{host, port, keys}, ...] of the declared members of replicated groups that are masters now."""
+    return [
+        dict(host=server["address"], port=_switch_look.place_of(server).inner[0], keys=looks[server["unit"]].keys)
+        for server in servers
+        if server["topology"] == _switch.REPLICATION and server["address"]
+        if looks[server["unit"]].keys is not None and not looks[server["unit"]].follows
+    ]
+
+
 def carry_out(module, found, plan, paths):
     if plan.stop:
         stop(module, plan.stop, [unit for unit in plan.stop if found[unit].state == "deactivating"])
@@ -257,15 +330,18 @@ def diff(found, plan, paths):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
+            _connection.redis_argument_spec(),
             engine=dict(type="str", default="redis", choices=["redis", "valkey"]),
             units=dict(type="list", elements="str", required=True),
             ports=dict(type="list", elements="int", default=[]),
             bind=dict(type="dict", default={}),
+            servers=_switch_look.servers_argument_spec(),
             purge=dict(type="list", elements="str", default=[]),
             drop_in_name=dict(type="str", default="hardening.conf"),
             stop_timeout=dict(type="int", default=600),
         ),
         supports_check_mode=True,
+        **_connection.CONNECTION_RULES,
     )
     if not os.path.isdir("/run/systemd/system"):
         module.fail_json(msg="systemd does not run on this host; the servers need it.")
@@ -282,8 +358,12 @@ def main():
     plan.problems += _host_addresses.missing_problems(
         params["bind"], lambda: _host_addresses.own_addresses(module.run_command)
     )
+    looks, problems = look_at_servers(module, found)
+    plan.problems += problems
     if plan.problems:
-        module.fail_json(msg="Nothing was changed. %s" % " ".join(plan.problems))
+        # A play asks in check mode before its first change, and later has made others.
+        unchanged = "Nothing was changed." if module.check_mode else "No unit was changed."
+        module.fail_json(msg="%s %s" % (unchanged, " ".join(plan.problems)))
     for warning in plan.warnings:
         module.warn(warning)
     if not module.check_mode:
@@ -294,6 +374,8 @@ def main():
     changed = bool(plan.stop or plan.disable or plan.release or paths)
     result = dict(changed=changed, stopped=plan.stop, disabled=plan.disable, purged=list(paths))
     result["to_take_over"] = to_take_over(module, found)
+    result["logins"] = {unit: one.login for unit, one in looks.items() if one.login}
+    result["masters"] = masters(params["servers"], looks)
     if module.check_mode:
         # Where changed is taken away from the task.
         result["needed"] = changed

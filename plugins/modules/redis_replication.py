@@ -45,6 +45,26 @@ options:
     type: str
     choices: [fail, sentinels, ignore]
     default: fail
+  told:
+    description:
+      - Masters among O(nodes) that may not take the login yet, with the number of their keys, as their own hosts found
+        out (RV(celebrum.redis_hardening.redis_instances#module:masters)). They count where they can't be asked.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: As in O(nodes).
+        type: str
+        required: true
+      port:
+        description: As in O(nodes).
+        type: int
+        required: true
+      keys:
+        description: How many keys it has, in all databases.
+        type: int
+        required: true
   timeout:
     description: Seconds to wait for a failover to end and for the replicas to be in step.
     type: int
@@ -83,6 +103,7 @@ joined:
 """
 
 import time
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
@@ -99,6 +120,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replicat
 PAUSE = 0.2
 
 
+def unchanged(module):
+    """Return what a refusal leaves as it was: a play asks in check mode first, and later has made other changes."""
+    return "nothing was changed" if module.check_mode else "no server was told to follow another"
+
+
 def open_members(module):
     """Return (Members, nodes that can't be asked), or end the module naming these."""
     members, missing, problems = [], [], []
@@ -109,7 +135,7 @@ def open_members(module):
             problems.append(str(problem))
             missing.append(node)
     if problems and module.params["absent"] != "ignore":
-        module.fail_json(msg="nothing was changed: %s" % " ".join(problems))
+        module.fail_json(msg="%s: %s" % (unchanged(module), " ".join(problems)))
     return members, missing
 
 
@@ -119,15 +145,18 @@ def decide(module, members, missing):
     end = time.monotonic() + params["timeout"]
     while True:
         try:
-            nodes = [member.ask() for member in members]
+            nodes, astray = _replication_ask.settled(members, [member.ask() for member in members])
+            nodes += _replication_ask.told_nodes(params, missing)
             try:
                 told = _replication_ask.sentinel_master(params, params["absent"] == "fail")
             except ValueError as problem:
                 raise _replication.Refused(str(problem), passing=True) from problem
-            return nodes, _replication.plan(nodes, told, _replication_ask.addresses_of(missing))
+            gone = _replication_ask.addresses_of(missing) - {place for node in nodes for place in node.addresses}
+            plan = _replication.plan(nodes, told, gone)
+            return nodes, replace(plan, follow=(*plan.follow, *(name for name in astray if name not in plan.follow)))
         except _replication.Refused as refused:
             if not refused.passing or time.monotonic() > end:
-                module.fail_json(msg="nothing was changed: %s" % refused)
+                module.fail_json(msg="%s: %s" % (unchanged(module), refused))
         time.sleep(PAUSE)
 
 
@@ -172,6 +201,16 @@ def main():
             **nodes_argument_spec(),
             **sentinels_argument_spec(),
             absent=dict(type="str", choices=["fail", "sentinels", "ignore"], default="fail"),
+            told=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    host=dict(type="str", required=True),
+                    port=dict(type="int", required=True),
+                    keys=dict(type="int", required=True, no_log=False),
+                ),
+            ),
             timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,
@@ -188,7 +227,7 @@ def main():
         module.fail_json(msg=" ".join(problems))
 
     members, missing = open_members(module)
-    if not members:
+    if not members and not module.params["told"]:
         module.exit_json(changed=False, master=None, replicas=[], joined=[])
     try:
         nodes, plan = decide(module, members, missing)

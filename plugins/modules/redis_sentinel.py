@@ -215,13 +215,13 @@ def main():
     )
     problems = option_problems(module.params)
     if problems:
-        module.fail_json(msg="nothing was changed: " + " ".join(problems))
+        module.fail_json(msg="the Sentinel was not changed: " + " ".join(problems))
     client, _anonymous = _connection.connect(module)
     sentinel = _sentinel_ask.Sentinel(module.params, client)
     try:
         result = _sentinel_run.run(module, sentinel)
     except _sentinel_plan.Refused as refused:
-        module.fail_json(msg="nothing was changed: %s" % refused)
+        module.fail_json(msg="the Sentinel was not changed: %s" % refused)
     except _connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     finally:

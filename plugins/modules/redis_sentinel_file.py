@@ -185,7 +185,7 @@ class File:
             names = _sentinel_file.drift(text, self.wanted)
             problem = _sentinel_file.move_problem(text, self.wanted) if names else ""
             if problem:
-                raise Refused("nothing was changed: " + problem)
+                raise Refused("the Sentinel was not changed: " + problem)
         changed = self.settle_folder()
         if text is None:
             self.write(_sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))

@@ -204,7 +204,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
+    CannotAsk,
+    DataAtRisk,
+    secure_data,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service_unit import Service
 
 
@@ -215,7 +219,8 @@ def restart_now(module, service):
             try:
                 secure_data(module.params, service.ports())
             except DataAtRisk as problem:
-                module.fail_json(msg="%s Nothing was restarted. (allow_data_loss overrides this.)" % problem)
+                override = "" if isinstance(problem, CannotAsk) else " (allow_data_loss overrides this.)"
+                module.fail_json(msg="%s Nothing was restarted.%s" % (problem, override))
         service.restart()
     return dict(restarted=True)
 
@@ -293,6 +298,7 @@ def main():
 
     if not module.check_mode and (drop_in_changed or properties["NeedDaemonReload"] == "yes"):
         service.systemctl("daemon-reload")
+        service.forget_config_file(before)
     if properties["UnitFileState"] != "enabled":
         changed = True
         if not module.check_mode:

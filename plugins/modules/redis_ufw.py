@@ -182,7 +182,7 @@ def main():
     if not ufw and os.path.exists(RIVAL):
         module.fail_json(msg="ufw would remove netfilter-persistent and the rules it keeps: remove it yourself first")
     if plan.problems:
-        module.fail_json(msg="nothing was changed: %s" % "; ".join(plan.problems))
+        module.fail_json(msg="UFW was not changed: %s" % "; ".join(plan.problems))
 
     enabling = wants and not (active and is_enabled)
     differences = [] if ufw else ["the package ufw is missing"]

@@ -63,7 +63,9 @@ def test_made_and_failed_over(lab, run_module):
     # A master dies. Nothing is done without it; what became of it is left as it is when it comes back.
     nodes[0].stop(kill=True)
     refused = run_module("redis_cluster", options)
-    assert refused["failed"] and lab.name(nodes[0]) in refused["msg"] and "Nothing was changed" in refused["msg"]
+    assert (
+        refused["failed"] and lab.name(nodes[0]) in refused["msg"] and "The cluster was not changed" in refused["msg"]
+    )
     dead = next(node for node, at in ids.items() if at == 0)
     wait_for(lambda: "slave" not in members(nodes[1])[heir_of(dead, made, lab, ids)][0], 60)
     assert ("RH-CLU-01", "error") in verdicts(run_module, options)[0]

@@ -191,7 +191,7 @@ def test_the_package_s_own_unit(host):
     host.instance("7001")
     before = host.files(), host.state()
     refused = host.run(["redis-server@7000"])
-    assert refused["failed"] and "Nothing was changed" in refused["msg"] and "{name: default}" in refused["msg"]
+    assert refused["failed"] and "No unit was changed" in refused["msg"] and "{name: default}" in refused["msg"]
     assert (host.files(), host.state()) == before
     host.save(host.state() | {"redis-server.service": {"state": "inactive", "result": "success"}})
     done = check_and_run(host, ["redis-server@7000", "redis-server@7001"])
@@ -262,3 +262,48 @@ def test_an_address_that_the_host_lacks_is_refused_before_anything_is_stopped(ho
         assert "redis_bind" not in refused["msg"]
         assert (host.files(), host.state()) == before
     assert host.run([], bind={"redis_bind": ["127.0.0.1", "-192.0.2.77"]})["stopped"] == ["redis-server@7000"]
+
+
+USERS = "user default off\nuser admin on >before-of-this-test ~* &* +@all\n"
+WATCHER = "sentinel-0a1b2c3d-cmd"
+
+
+def asked(host, server, check=True, **more):
+    """Ask what the server, which this collection has set up, is now. more: of its entry in `servers`."""
+    login = {
+        "login_user": "admin",
+        "login_password": "new-one-of-this-test",
+        "login_previous_password": "before-of-this-test",
+    }
+    entry = {"unit": "redis-server", "address": "10.20.0.11", **more}
+    return host.run(["redis-server"], check=check, servers=[entry], **login)
+
+
+def test_a_running_server_is_found_where_it_listens_and_by_the_password_that_it_has(host, server):
+    server.start(acl_text=USERS)
+    server.client("admin", "before-of-this-test").execute_command("SET", "key", "1")
+    host.instance("default", pid=server.process.pid)
+    found = asked(host, server, topology="replication", tls_port=7777)
+    # For plain text it needs no certificate, which may be still to come.
+    assert found["logins"] == {"redis-server": {"port": server.port, "tls": False}}
+    assert found["masters"] == [{"host": "10.20.0.11", "port": 7777, "keys": 1}]
+    assert asked(host, server, port=server.port)["logins"] == {}
+    server.client("admin", "before-of-this-test").execute_command("ACL", "SETUSER", "admin", "resetpass", ">another")
+    refused = asked(host, server, port=server.port)
+    assert refused["failed"] and "set redis_previous_credentials_owner" in refused["msg"]
+    assert not any("of-this-test" in str(value) for value in (found, refused))
+
+
+def test_what_a_server_can_not_become_is_refused(host, server):
+    server.start(acl_text=USERS)
+    host.instance("default", pid=server.process.pid, save=f"masteruser replica\nport {server.port}")
+    assert not asked(host, server, port=server.port).get("failed")
+    assert "A cluster is made of new servers" in asked(host, server, port=server.port, topology="cluster")["msg"]
+    watching = server.client("admin", "before-of-this-test", client_name=WATCHER)
+    watching.ping()
+    for entry in ({"port": server.port}, {"topology": "replication", "tls_port": 7777}):
+        refused = asked(host, server, **entry)
+        assert refused["failed"] and refused["msg"].startswith("Nothing was changed. redis-server.service")
+        assert "redis_sentinel_hosts: []" in refused["msg"]
+    assert not asked(host, server, topology="replication", port=server.port).get("failed")
+    watching.close()

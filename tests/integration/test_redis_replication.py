@@ -152,7 +152,7 @@ def test_one_that_is_down_stops_it(group):
     group.run()
     group.servers[1].stop()
     result = group.run()
-    assert "nothing was changed" in result["msg"]
+    assert "no server was told to follow another" in result["msg"]
     assert str(group.servers[1].port) in result["msg"]
 
 

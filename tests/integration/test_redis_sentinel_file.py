@@ -182,7 +182,9 @@ def test_tls_is_not_switched_while_a_group_is_watched(watching):
     before = watching.file.read_text()
     watching.file.parent.chmod(0o755)
     result = watching.run(settings={"port": 0, "tls-port": watching.port, "tls-replication": "yes"})
-    assert result["failed"] and "nothing was changed: the Sentinel watches mymaster without TLS" in result["msg"]
+    assert (
+        result["failed"] and "the Sentinel was not changed: the Sentinel watches mymaster without TLS" in result["msg"]
+    )
     assert watching.file.read_text() == before and "stop" not in watching.calls()
     assert stat.S_IMODE(watching.file.parent.stat().st_mode) == 0o755
 

@@ -98,3 +98,29 @@ def test_documentation_has_the_options_of_the_code():
     for name, option in spec.items():
         assert documented[name]["type"] == option["type"], name
         assert documented[name].get("default") == option.get("default"), name
+
+
+def test_the_password_of_before_is_tried_where_the_new_one_is_refused():
+    def answers(words):
+        return b"+OK\r\n" if b"before-of-this-test" in words or b"PING" in words else b"-WRONGPASS no\r\n"
+
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            for _attempt in range(5):
+                client, _address = listener.accept()
+                with client, contextlib.suppress(OSError):
+                    while words := client.recv(4096):
+                        asked.append(words)
+                        client.sendall(answers(words))
+
+        threading.Thread(target=serve, daemon=True).start()
+        login = params(listener.getsockname()[1], login_user="admin", login_password="new-one-of-this-test")
+        with pytest.raises(_connection.ConnectionProblem):
+            _connection.open_client(login)
+        with pytest.raises(_connection.ConnectionProblem):
+            _connection.open_client(dict(login, login_previous_password="neither-of-them"))
+        asked.clear()
+        _connection.open_client(dict(login, login_previous_password="before-of-this-test")).close()
+    assert [b"new-one" in words for words in asked if b"AUTH" in words] == [True, False]

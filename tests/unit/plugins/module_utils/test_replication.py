@@ -9,7 +9,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import Node, Refused, lagging, plan
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+    Node,
+    Refused,
+    lagging,
+    plan,
+    told_node,
+    where_masters_are,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,3 +151,30 @@ def test_a_former_master_that_came_back_is_left_to_the_sentinels():
     with pytest.raises(Refused, match="are masters with data of their own") as refused:
         plan([node(1, keys=5), node(2, keys=5)], ("10.0.0.2", 6379))
     assert refused.value.passing
+
+
+def test_a_master_that_does_not_take_the_login_yet_counts_by_what_its_host_found():
+    told = told_node({"host": "10.0.0.2", "port": 6379, "keys": 5}, [("10.0.0.2", 6379)])
+    assert plan([node(1), told]).master.name == "10.0.0.2:6379"
+    with pytest.raises(Refused, match="masters with data of their own"):
+        plan([node(1, keys=3), told])
+
+
+def test_a_replica_is_told_the_new_port_of_its_master():
+    ports = {"r1": {"r2": 6380, "r3": 6380}}
+    moved = dataclasses.replace(node(1, stream="a"), addresses=frozenset({("10.0.0.1", 6380)}))
+    nodes, astray = where_masters_are([moved, node(2, follows=1, stream="a")], ports)
+    assert astray == ("r2",)
+    assert nodes[1].master == ("10.0.0.1", 6380)
+    assert plan(nodes).follow == ()
+    # Also while the master has both.
+    assert where_masters_are([node(1), node(2, follows=1)], ports)[1] == ("r2",)
+    assert where_masters_are([node(1), node(2, follows=1)], {"r1": {"r2": 6379}})[1] == ()
+
+
+def test_another_server_on_the_masters_host_is_not_taken_for_it():
+    moved = dataclasses.replace(node(1, stream="a"), addresses=frozenset({("10.0.0.1", 6380)}))
+    nodes, astray = where_masters_are([moved, node(2, follows=1, stream="b")], {"r1": {"r2": 6380}})
+    assert astray == ()
+    with pytest.raises(Refused, match="no member of this group"):
+        plan(nodes)

@@ -1,0 +1,155 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the servers of a host are now, from their units, processes, files, and what they say. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _switch, _systemd, _tls
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_values import canonical
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._units import instance_of
+
+HOST = "127.0.0.1"
+_WATCHER = re.compile(r"\bname=sentinel-\w+-cmd\b")
+
+
+@dataclass(frozen=True)
+class Look:
+    """now: see _switch. login: {port, tls} where the server is not found as declared. keys: None: not known."""
+
+    now: _switch.Now
+    login: dict | None = None
+    keys: int | None = None
+    follows: bool = False
+
+
+def servers_argument_spec():
+    return dict(
+        type="list",
+        elements="dict",
+        default=[],
+        options=dict(
+            unit=dict(type="str", required=True),
+            topology=dict(type="str", choices=["standalone", "replication", "cluster"], default="standalone"),
+            port=dict(type="int", default=0),
+            tls_port=dict(type="int", default=0),
+            address=dict(type="str"),
+            current_password=dict(type="str", no_log=True),
+        ),
+    )
+
+
+def place_of(server):
+    """Return the declared Place of an entry of `servers`."""
+    return _switch.Place(server["topology"], server["port"], server["tls_port"])
+
+
+def look(params, server, unit, pid):
+    """Return the Look at one declared server. unit: its Unit; pid: of its process, '0' without one."""
+    wanted = place_of(server)
+    place = _place(params["engine"], unit)
+    listening = _listening(pid) if unit.active else {}
+    found = _switch.login_place(listening, wanted)
+    now = dict(unit=unit.name, place=place, ours=unit.drop_in is not None)
+    if found is None:
+        return Look(_switch.Now(**now), _login(found, wanted))
+    try:
+        client = _client(params, server, found)
+    except _connection.ConnectionProblem as problem:
+        return Look(_switch.Now(**now, refused=problem.kind == "auth"), _login(found, wanted))
+    try:
+        said = _say(client)
+    except (_connection.redis.RedisError, OSError):
+        return Look(_switch.Now(**now), _login(found, wanted))
+    finally:
+        client.close()
+    follows = said.get("role") == "slave"
+    if said.get("cluster_enabled") == "1":
+        now["place"] = _switch.Place(_switch.CLUSTER, *(_of_kind(listening, kind) for kind in ("plain", "tls")))
+    now.update(watchers=said["watchers"], syncing=follows and said.get("master_sync_in_progress") == "1")
+    return Look(_switch.Now(**now), _login(found, wanted), said["keys"], follows)
+
+
+def _login(found, wanted):
+    return None if _switch.as_declared(found, wanted) else dict(port=found[0], tls=found[1])
+
+
+def _place(engine, unit):
+    """Return the Place that the unit's configuration says, None where this collection has not written it."""
+    if unit.drop_in is None:
+        return None
+    try:
+        settings = Files(engine, instance_of(unit.name)).settings(unit.drop_in)
+    except Refused:
+        return None
+    if settings is None:
+        return None
+    topology = _switch.STANDALONE
+    if settings.get("cluster-enabled", ["no"])[0].lower() == "yes":
+        topology = _switch.CLUSTER
+    elif canonical("masteruser") in settings:
+        topology = _switch.REPLICATION
+    return _switch.Place(topology, _port(settings, "port", 6379), _port(settings, "tls-port", 0))
+
+
+def _port(settings, name, otherwise):
+    words = settings.get(name) or [str(otherwise)]
+    return int(words[0]) if words[0].isdigit() else otherwise
+
+
+def _listening(pid):
+    """Return {port: 'tls' or 'plain'} of the ports at which the process talks to clients."""
+    found, ports = {}, _systemd.listening_ports(pid)
+    for port in ports:
+        if port - BUS_OFFSET in ports:
+            continue
+        # In this order: a port for plain text would wait for the end of what is no command to it.
+        if talk(HOST, port).answered:
+            found[port] = "plain"
+        elif talk(HOST, port, _tls.client_context()).der is not None:
+            found[port] = "tls"
+    return found
+
+
+def _of_kind(listening, kind):
+    return next((port for port, one in sorted(listening.items()) if one == kind), 0)
+
+
+def _client(params, server, place):
+    """Return a client, by whichever login the server takes. Raises ConnectionProblem, the first one."""
+    # The certificate may be about to be replaced, and the server is the one on this host.
+    base = dict(params, login_host=HOST, login_port=place[0], tls=place[1])
+    base.update(login_unix_socket=None, validate_certs=False)
+    ways = [(base, False), (base, True)]
+    if server["current_password"]:
+        ways.insert(1, (dict(base, login_user=None, login_password=server["current_password"]), False))
+    refused = None
+    for options, anonymous in ways:
+        try:
+            return _connection.open_client(options, anonymous=anonymous)
+        except _connection.ConnectionProblem as problem:
+            if problem.kind != "auth":
+                raise
+            refused = refused or problem
+    raise refused
+
+
+def _say(client):
+    info = {}
+    for section in ("replication", "cluster", "keyspace"):
+        text = client.execute_command("INFO", section).decode("utf-8", "replace")
+        info.update(line.partition(":")[::2] for line in text.splitlines() if ":" in line)
+    info["keys"] = sum(int(found[1]) for found in (re.match(r"keys=(\d+)", text) for text in info.values()) if found)
+    try:
+        clients = client.execute_command("CLIENT", "LIST").decode("utf-8", "replace")
+    except _connection.redis.ResponseError:
+        clients = ""
+    info["watchers"] = len(_WATCHER.findall(clients))
+    return info
