@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import HEADER
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_find import unit_of
@@ -73,6 +75,8 @@ def test_all_that_would_be_lost_is_named_at_once_and_nothing_changes(server, loo
     settings |= {"notify_keyspace_events": "Ex", "lua_time_limit": 2000}
     result = look(settings, renamed_commands={"config": "cfg_9f31"}, allow=["clients"])
     assert (result.get("failed"), kinds(result)) == (None, ["clients"])
+    # What the module was given as users must not be cut out of what it says of the server's own.
+    assert "settings" not in result["variables"] and result["missing"]
 
 
 def test_the_old_password_is_the_way_in(server, look):
@@ -88,6 +92,13 @@ def test_the_admin_is_the_first_way_in(server, look):
     server.start("", f"user default off\nuser admin on >{ADMIN['passwords'][0]} ~* &* +@all\nuser shop on >x ~* +get\n")
     result = look({"aclfile": str(server.aclfile)}, login_user="admin", login_password=ADMIN["passwords"][0])
     assert result["failed"] and kinds(result) == ["users"] and "shop" in result["msg"] and "admin," not in result["msg"]
+    login = dict(login_user="admin", login_password=ADMIN["passwords"][0], refuse=False)
+    shown, kept = (
+        look({"aclfile": str(server.aclfile)}, **login, hashes=hashes)["variables"] for hashes in (False, True)
+    )
+    entry = {"name": "shop", "commands": ["+get"], "keys": ["*"]}
+    assert shown["users"] == [entry]
+    assert kept["users"] == [{**entry, "password_hashes": [hashlib.sha256(b"x").hexdigest()]}]
 
 
 def test_a_replica_would_be_cut_off(server, look):
