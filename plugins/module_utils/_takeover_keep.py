@@ -34,6 +34,8 @@ def kept_already(directory, unit, files):
 
 def keep(directory, unit, date, files):
     """Write the copies below directory, in a folder named by unit and date; return that. Raises Refused."""
+    # Also for the folders in between.
+    before = os.umask(0o077)
     try:
         if not os.path.lexists(directory):
             os.mkdir(directory, 0o700)
@@ -52,6 +54,8 @@ def keep(directory, unit, date, files):
                 os.fsync(handle)
     except OSError as error:
         raise Refused("The old configuration can't be kept in %s: %s." % (directory, error)) from error
+    finally:
+        os.umask(before)
     return folder
 
 
