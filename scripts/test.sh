@@ -44,10 +44,11 @@ EOF
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 }
 
-# pytest_part NAME WORKERS
+# pytest_part NAME WORKERS load|loadfile
 pytest_part() {
   rm -f "$LAB/junit-$1.xml"
-  python3 -m pytest --quiet --numprocesses "$2" --junit-xml "$LAB/junit-$1.xml" "tests/$1"
+  # A file stays with one worker, so that what its tests share is made once.
+  python3 -m pytest --quiet --numprocesses "$2" --dist "$3" --junit-xml "$LAB/junit-$1.xml" "tests/$1"
 }
 
 scenario() {
@@ -61,9 +62,9 @@ scenario() {
 part() {
   case $1 in
     lint | sanity) "$1" ;;
-    unit) pytest_part unit 2 ;;
+    unit) pytest_part unit 2 loadfile ;;
     # Servers and packets are waited for, so more than there are cores.
-    integration) pytest_part integration 4 ;;
+    integration) pytest_part integration 4 load ;;
     *) scenario "$1" ;;
   esac
 }

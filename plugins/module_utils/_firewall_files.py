@@ -12,6 +12,7 @@ FOLDER = "/etc/redis-ports-block"
 # Rules on trial: gone with the next start of the host, like the timer that would take them back.
 TRIAL_FOLDER = "/run/redis-ports-block/trial"
 SCRIPT_PATH = "/usr/local/sbin/redis-ports-block"
+LOCK_PATH = "/run/redis-ports-block.lock"
 UNIT_NAME = "redis-ports-block.service"
 UNIT_PATH = "/etc/systemd/system/" + UNIT_NAME
 WANTED_BY = ("multi-user.target", "docker.service", "nftables.service", "netfilter-persistent.service")

@@ -198,7 +198,7 @@ class Removal:
         if status or left:
             self.module.fail_json(msg="the rules could not be removed: %s" % ((errors or output).strip() or left))
         self.systemctl("stop", _firewall_files.UNIT_NAME, check=False)
-        self._delete(self._present(*self.firewall))
+        self._delete(self._present(*self.firewall, _firewall_files.LOCK_PATH))
 
     @staticmethod
     def _delete(paths):
