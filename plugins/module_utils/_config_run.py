@@ -165,6 +165,12 @@ class Run:
                 "The server is to stand alone, and its master %s is sending it all data: wait until it has them, and "
                 "run again." % ":".join(now)
             )
+        if self.live.info.get("master_link_status") != "up":
+            raise Refused(
+                "The server is to stand alone, and its link to its master %s is down: what it has may be old. Start "
+                "that one and run again, or make this one a master yourself (REPLICAOF NO ONE) when its data are the "
+                "ones that count." % ":".join(now)
+            )
         name = live_names(self.client, self.renamed, ["REPLICAOF"])["REPLICAOF"]
         if name is None:
             name = live_names(self.client, self.old_renames, ["REPLICAOF"])["REPLICAOF"]

@@ -112,8 +112,8 @@ class Removal:
         for server in self.servers:
             if not self.module.params["stopped"]:
                 servers[server.unit.name] = _removal.configured_ports(server.settings)
-            if server.unit.active:
-                # Its configuration tells of these.
+            if server.unit.active and self.module.params["stopped"]:
+                # It is stopped; else both count, where it listens now and what its configuration says.
                 sockets -= self._ports_of(server.unit.name + ".service")
         return _removal.opened(_removal.guarded_ports(rules), sockets, servers, published)
 

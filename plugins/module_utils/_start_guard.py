@@ -20,7 +20,10 @@ COMMAND = "/usr/local/sbin/redis-start-guard"
 SETTINGS = "/etc/redis-start-guard"
 STATE = "/var/lib/redis-start-guard"
 # Isolated, and without writing compiled files.
-_WRAPPER = '#!/bin/sh\n# Managed by celebrum.redis_hardening.\nexec /usr/bin/python3 -IB %s "$@"\n' % PROGRAM
+_WRAPPER = (
+    '#!/bin/sh\n# Managed by celebrum.redis_hardening.\nMALLOC_ARENA_MAX=2 exec /usr/bin/python3 -IB %s "$@"\n'
+    % PROGRAM
+)
 _EXPECTED = "it asks the others before it serves again after a crash"
 
 

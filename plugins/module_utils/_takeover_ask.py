@@ -81,6 +81,10 @@ def ask(client, renamed, old):
     info_text, calls, found, clients, own, users, modules = replies
     if not isinstance(info_text, bytes):
         raise NoLogin("INFO: %s" % text(info_text))
+    # What it may not be asked is not nothing. A command that is disabled has no name.
+    for (command, *words), reply in zip(asked, replies, strict=True):
+        if isinstance(reply, Exception) and names[command] is not None:
+            raise NoLogin("%s: %s: log in as a user that may ask this" % (" ".join([command, *words]), reply))
     info = fields(text(info_text))
     said = pairs(found) if isinstance(found, list) else dict(old.values)
     now = Present(
@@ -207,4 +211,4 @@ def _ip(entry):
 
 
 def _number(word):
-    return int(word) if word and word.isdigit() else 0
+    return int(word) if word and re.fullmatch("[0-9]{1,19}", word) else 0

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 
 LARGEST = 1 << 20
 _MOST_FILES, _DEEPEST = 100, 16
+_TOO_MANY = "there are too many included files."
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Old:
     lines: list = field(default_factory=list)
     problems: list = field(default_factory=list)
     cwd: str = "/"
+    reads: int = 0
 
     @property
     def ours(self):
@@ -40,7 +43,14 @@ class Old:
 
     @property
     def renames(self):
-        return config.renames_of(self.lines)
+        """Return {original: new name or ''}, without any that no policy could keep; those are problems."""
+        return {name: new for name, new in self._renamed().items() if not rename_problems({name: new})}
+
+    def _renamed(self):
+        return {words[0].upper(): words[1] for words in self.all_of("rename-command") if len(words) == 2}
+
+    def odd_renames(self):
+        return [problem for name, new in self._renamed().items() for problem in rename_problems({name: new})]
 
     def all_of(self, directive):
         """Return the arguments of each line with this directive."""
@@ -54,12 +64,16 @@ def read(path, arguments=(), cwd="/"):
         _add(old, os.path.join(cwd, path), 0)
     for directive, words in config.parse("\n".join(arguments)):
         old.lines.append((directive, words))
+    old.problems += old.odd_renames()
     return old
 
 
 def _add(old, path, depth):
-    if depth > _DEEPEST or len(old.files) >= _MOST_FILES:
-        old.problems.append("%s: there are too many included files." % path)
+    old.reads += 1
+    if depth > _DEEPEST or old.reads > _MOST_FILES:
+        # Once is enough, and a file that includes itself must not go on.
+        if not any(problem.endswith(_TOO_MANY) for problem in old.problems):
+            old.problems.append("%s: %s" % (path, _TOO_MANY))
         return
     try:
         text = plain_text(path)
@@ -70,6 +84,8 @@ def _add(old, path, depth):
     for directive, words in config.parse(text):
         if directive == "include" and len(words) == 1:
             for included in _included(old.cwd, words[0]):
+                if old.reads > _MOST_FILES:
+                    break
                 _add(old, included, depth + 1)
             continue
         if directive == "dir" and len(words) == 1:
@@ -80,6 +96,9 @@ def _add(old, path, depth):
 
 def _included(cwd, pattern):
     path = os.path.join(cwd, pattern)
+    if glob.has_magic(os.path.dirname(path)):
+        # Root looks through no file system for it; the path is refused as one that can't be read.
+        return [path]
     # Servers from 7.0 on take patterns, and nothing for those that match nothing.
     return sorted(glob.glob(path)) if glob.has_magic(path) else [path]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
 
 _WORDS = 8
+_SERVICE = re.compile(r"/system\.slice/(?:[^/]+\.slice/)*([A-Za-z0-9_][A-Za-z0-9:_.@\\-]*)\.service$")
 _PROGRAMS = ("redis-server", "valkey-server", "keydb-server")
 
 
@@ -65,11 +66,14 @@ def _server(proc, pid):
 
 
 def unit_of(cgroup):
-    """Return the service, without .service, from the text of /proc/PID/cgroup, '' for none."""
+    """Return the service, without .service, from the text of /proc/PID/cgroup, '' for none.
+
+    Only root makes one in system.slice; a user's own services may have any name.
+    """
     for line in cgroup.splitlines():
-        last = line.rpartition("/")[2]
-        if last.endswith(".service"):
-            return last.removesuffix(".service")
+        found = _SERVICE.search(line)
+        if found and "user.slice" not in line:
+            return found[1]
     return ""
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _config, _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
@@ -69,9 +70,12 @@ class Look:
         self.losses += takeover.losses(self.now, self.wanted) + self._elsewhere(subject)
 
     def _ask(self, subject):
-        params = self.params
-        logins = [(params["login_user"], params["login_password"])] if params["login_password"] else []
-        logins += [(None, params["take_over_password"])] if params["take_over_password"] else []
+        params, logins = self.params, []
+        # Whoever holds the port without being the unit is told no password of ours, and outside of a service no other.
+        if params["login_password"] and not self.stranger:
+            logins.append((params["login_user"], params["login_password"]))
+        if params["take_over_password"] and subject.unit:
+            logins.append((None, params["take_over_password"]))
         client = asking.log_in(asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"])
         try:
             self.now, self.info = asking.ask(client, params["renamed_commands"], self.old)
@@ -124,6 +128,9 @@ def wanted_of(params):
 def stranger_steps(server, path, old, params, now):
     """Return what to do about a server of another unit that holds the port."""
     folder = now.value("dir") if now and now.value("dir") else old.values.get("dir", "")
+    # A server goes into its directory; what it says otherwise becomes no command.
+    if folder != server.cwd or os.path.dirname(folder) == "/":
+        folder = ""
     package, keys = params["unit"], sum(now.keys.values()) if now else 0
     cli = "redis-cli -p %d" % min(server.ports)
     where = " It keeps %d keys in %s." % (keys, folder) if now and now.running else ""
@@ -131,7 +138,7 @@ def stranger_steps(server, path, old, params, now):
         "systemctl mask %s && apt-get install %s" % (package, package.partition("@")[0]),
         "%s SAVE" % cli,
         "systemctl disable --now %s" % server.unit if server.unit else "%s SHUTDOWN SAVE" % cli,
-        "chown -R %s: %s" % (package.partition("-")[0], folder or "its dir"),
+        "chown -R %s: %s" % (package.partition("-")[0], shlex.quote(folder) if folder else "its dir"),
         "systemctl unmask %s" % package,
     ]
     return (

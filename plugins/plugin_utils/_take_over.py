@@ -49,11 +49,25 @@ def _variables(one, prefix, path):
     lines, variables = [], without_hashes(one["variables"]) if path else one["variables"]
     for key, value in variables.items():
         lines += _comment(one["notes"].get(key, ""))
+        if _is_template({key: value}):
+            lines += _comment(
+                "%s%s is left out: a value that looks like a template is run where it is pasted." % (prefix, key)
+            )
+            continue
         # A list of plain values stands in one line.
         style = None if isinstance(value, list) and key not in _LONG else False
         text = yaml.safe_dump({prefix + key: value}, sort_keys=False, default_flow_style=style, width=100)
         lines += text.splitlines()
     return lines
+
+
+def _is_template(value):
+    """Tell whether Ansible would take a text in it for a template: servers may say anything."""
+    if isinstance(value, dict):
+        return any(_is_template(entry) for pair in value.items() for entry in pair)
+    if isinstance(value, (list, tuple)):
+        return any(_is_template(entry) for entry in value)
+    return isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
 
 
 def _sums(found):
@@ -65,4 +79,6 @@ def _dumped(text):
 
 
 def _comment(text):
+    # YAML ends a comment at line breaks of other scripts, too; and a terminal obeys some characters.
+    text = "".join(sign if sign.isprintable() else "?" for sign in text)
     return textwrap.wrap(text, 110, initial_indent="# ", subsequent_indent="#   ")

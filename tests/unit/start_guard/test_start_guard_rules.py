@@ -60,12 +60,14 @@ def judged(state, watches, members, waited=0.0, appendonly=True):
 ALL = [watch(1), watch(2), watch(3)]
 
 
-@pytest.mark.parametrize("state", ["first", "clean", "crashed"])
+@pytest.mark.parametrize("state", ["clean", "crashed"])
 def test_the_master_that_the_sentinels_name_is_followed_whatever_else_is_so(state):
     moved = watch(2, OTHER, epoch=4)
     for members in ([], [replica()], [leader()], [gone()]):
         found, _why, address = rules.judge(state, [watch(1), moved, watch(3)], members, 0.0, True)
         assert (found, address) == (rules.FOLLOW, OTHER)
+    # What a server has that joins the group is not thrown away before anybody has asked.
+    assert judged("first", [watch(1), moved, watch(3)], [leader()]) == rules.START
 
 
 def test_of_two_opinions_the_later_one_counts():
@@ -106,6 +108,21 @@ def test_without_replicas_there_is_nothing_to_wait_for():
     assert judged("first", ALL, [gone()]) == rules.START
 
 
+def test_a_minority_knows_nothing_of_what_the_others_have_decided():
+    alone = [watch(1), silent(2), silent(3)]
+    assert judged("clean", alone, [gone()], 19.0) == rules.WAIT
+    assert judged("clean", alone, [gone()], 21.0) == rules.START
+    assert judged("clean", alone, [replica()]) == rules.START
+    assert judged("crashed", alone, [gone()], 59.0) == rules.WAIT
+    assert judged("crashed", alone, [gone()], 61.0) == rules.START
+
+
+def test_who_refuses_the_login_is_not_silent():
+    there = [rules.Watch("s1", problem="WRONGPASS", refused=True), silent(2), silent(3)]
+    assert judged("crashed", there, [gone()], 1e6) == rules.WAIT
+    assert judged("clean", there, [gone()], 21.0) == rules.START
+
+
 def test_a_replica_without_data_has_nothing_to_lose():
     assert judged("crashed", [watch(1, replicas=0)], [replica(has_data=False)]) == rules.START
 
@@ -118,6 +135,10 @@ def test_the_first_start_of_a_group_does_not_wait():
 
 def test_without_sentinels_the_replicas_tell():
     assert judged("crashed", [], [leader()]) == rules.FOLLOW
+    promoted = rules.Member("m2", address=OTHER, master=True, has_data=True)
+    assert judged("crashed", [], [promoted]) == judged("clean", [], [promoted]) == rules.FOLLOW
+    assert judged("crashed", [], [leader(2), leader(3)], 1e6) == rules.WAIT
+    assert judged("clean", [], [rules.Member("m2", address=OTHER, master=True)]) == rules.START
     assert judged("clean", [], [replica()]) == rules.START
     assert judged("crashed", [], [replica()], 0.0, True) == rules.START
     assert judged("crashed", [], [replica()], 1e6, False) == rules.WAIT
@@ -182,6 +203,7 @@ def test_a_node_that_nobody_answers():
         ('masterauth "a b\\x41\\"\\n"', ["masterauth", 'a bA"\n']),
         ("masterauth 'it\\'s'", ["masterauth", "it's"]),
         ('save ""', ["save", ""]),
+        (r'masterauth "\xc3\xa9\\x41"', ["masterauth", "é\\x41"]),
     ],
 )
 def test_a_line_is_read_as_the_server_does(line, words):

@@ -21,7 +21,9 @@ import os
 import pwd
 import re
 import resource
+import subprocess
 import sys
+import threading
 
 from files import write
 from guard import Guard, say
@@ -46,6 +48,8 @@ def as_user(name, work):
         os.umask(0o077)
         # Whatever another server sends.
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        # One for each that is asked, which takes little.
+        threading.stack_size(512 * 1024)
         code = work()
     except Exception as problem:
         say("%s: %s" % (type(problem).__name__, problem))
@@ -67,11 +71,24 @@ def keep_state(unit, state):
     write("%s/%s" % (STATE, unit), state + "\n")
 
 
+def keep_running(unit):
+    """From now on its end is a crash until it is known to be clean."""
+    try:
+        if state_of(unit) != "crashed":
+            keep_state(unit, "running")
+    except OSError:
+        # A full disk must not keep a server down. An empty file takes no room, and does not say clean.
+        with open("%s/%s" % (STATE, unit), "w", encoding="utf-8"):
+            pass
+
+
 def main(verb, unit):
     if not re.fullmatch(r"[A-Za-z0-9@_.-]+", unit) or unit.startswith("."):
         raise SystemExit("redis-start-guard: %r is no unit" % unit)
     allowed = "%s/%s.allow" % (ALLOWED, unit)
     if verb == "allow":
+        if subprocess.run(["systemctl", "is-active", "--quiet", unit + ".service"], check=False).returncode == 0:
+            raise SystemExit("redis-start-guard: %s runs; there is nothing to allow" % unit)
         os.makedirs(ALLOWED, mode=0o755, exist_ok=True)
         write(allowed, "")
         return 0
@@ -85,10 +102,15 @@ def main(verb, unit):
     if verb == "before":
         state = state_of(unit)
         code = as_user(user, lambda: Guard(settings).before(state, allowed) or 0)
+        if code and os.path.exists(allowed):
+            say("starts: it was allowed to by hand")
+            code = 0
         if code == 0:
-            keep_state(unit, "running")
+            keep_running(unit)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(allowed)
+        else:
+            say("redis-start-guard allow %s starts it all the same" % unit)
         return code
     if verb == "after":
         ended = [os.environ.get(name) for name in ("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS")]

@@ -7,16 +7,25 @@
 import os
 import re
 
+_LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
+
 
 def words_of(line):
     """Split a line of redis.conf as the server does."""
     found = []
     for double, single, plain in re.findall(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\\')*)\'|(\S+)', line):
-        if double:
-            double = re.sub(r"\\x([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), double)
-            double = re.sub(r"\\(.)", lambda match: {"n": "\n", "r": "\r", "t": "\t"}.get(match[1], match[1]), double)
-        found.append(double or single.replace("\\'", "'") or plain)
+        found.append(_unescaped(double) or single.replace("\\'", "'") or plain)
     return found
+
+
+def _unescaped(text):
+    """The server escapes bytes, of which several make a letter."""
+    raw = re.sub(
+        rb"\\(?:x([0-9a-fA-F]{2})|(.))",
+        lambda match: bytes([int(match[1], 16)]) if match[1] else _LETTERS.get(match[2], match[2]),
+        text.encode("utf-8", "surrogateescape"),
+    )
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def read_config(path):

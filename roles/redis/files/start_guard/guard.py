@@ -21,12 +21,20 @@ from rules import FAILOVER_SECONDS, FOLLOW, START, WAIT, Member, Watch, judge, j
 ANSWER_SECONDS, CHECK_SECONDS, PAUSE, TELL_SECONDS = 2.0, 10.0, 0.5, 10
 
 
+class Problem(str):
+    """Why a place can't be asked. refused: it is there."""
+
+    refused = False
+
+
 class Guard:
     """The part that runs as the server's user."""
 
     def __init__(self, settings):
         # Here, and not in a thread that has to be done in time.
         import redis
+        import redis.backoff
+        import redis.retry
 
         self.library = redis
         self.settings, self.patience = settings, ANSWER_SECONDS
@@ -36,7 +44,10 @@ class Guard:
         return (self.config.get(name) or [default])[0]
 
     def client(self, host, port):
-        options = dict(host=host, port=port, socket_timeout=self.patience, socket_connect_timeout=self.patience)
+        retry = self.library.retry.Retry(self.library.backoff.NoBackoff(), 0)
+        options = dict(
+            retry=retry, host=host, port=port, socket_timeout=self.patience, socket_connect_timeout=self.patience
+        )
         options.update(username=self.one("masteruser") or None, password=self.one("masterauth") or None)
         # What newer versions of the library do by themselves: RESP3, and CLIENT SETINFO, which the user must not.
         accepted = inspect.signature(self.library.Redis).parameters
@@ -60,18 +71,28 @@ class Guard:
                 client = self.client(*place)
                 found[where] = question(client, where, tuple(place))
             except Exception as problem:
-                found[where] = "%s: %s" % (type(problem).__name__, str(problem)[:120])
+                found[where] = Problem("%s: %s" % (type(problem).__name__, str(problem)[:120]))
+                found[where].refused = self.is_refusal(problem)
             finally:
                 with contextlib.suppress(Exception):
                     client.connection_pool.disconnect()
 
         threads = [threading.Thread(target=run, args=(place,), daemon=True) for place in places]
         for thread in threads:
-            thread.start()
+            # Too many at a time: those that were not asked have not answered.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
         end = time.monotonic() + 2 * self.patience
-        for thread in threads:
+        for thread in filter(threading.Thread.is_alive, threads):
             thread.join(max(0, end - time.monotonic()))
-        return {"%s:%d" % tuple(place): found.get("%s:%d" % tuple(place), "no answer in time") for place in places}
+        return {
+            "%s:%d" % tuple(place): found.get("%s:%d" % tuple(place), Problem("no answer in time")) for place in places
+        }
+
+    def is_refusal(self, problem):
+        """Tell whether somebody is there who does not take the login, the certificate or the question."""
+        kinds = (self.library.AuthenticationError, self.library.ResponseError, self.library.BusyLoadingError)
+        return isinstance(problem, kinds) or any(word in str(problem) for word in ("SSL", "certificate"))
 
     def run(self, client, name, *words):
         reply = client.execute_command(self.settings["names"].get(name) or name, *words)
@@ -83,15 +104,21 @@ class Guard:
         if host in self.settings["own"]:
             return True
         try:
-            family, _kind, _protocol, _name, place = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)[0]
+            family, _kind, _protocol, _name, place = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+            # To an address of its own the kernel speaks from just that one. Nothing is sent.
             with socket.socket(family, socket.SOCK_DGRAM) as own:
-                own.bind(place)
-            return True
+                own.connect(place)
+                return own.getsockname()[0] == place[0]
         except OSError:
             return False
 
     def watch(self, client, where, _place):
-        reply = client.execute_command("SENTINEL", "MASTER", self.settings["master_name"])
+        try:
+            reply = client.execute_command("SENTINEL", "MASTER", self.settings["master_name"])
+        except self.library.ResponseError as problem:
+            if "No such master" in str(problem):
+                return Watch(where, problem="it watches no such group")
+            raise
         words = [word.decode("utf-8", "replace") for word in reply]
         row = {words[at]: words[at + 1] for at in range(0, len(words) - 1, 2)}
         address, down_after = (row["ip"], int(row["port"])), int(row["down-after-milliseconds"]) / 1000
@@ -125,11 +152,17 @@ class Guard:
 
     def watches(self):
         found = self.ask(self.settings["sentinels"], self.watch)
-        return [one if isinstance(one, Watch) else Watch(where, problem=one) for where, one in found.items()]
+        return [
+            one if isinstance(one, Watch) else Watch(where, problem=one, refused=one.refused)
+            for where, one in found.items()
+        ]
 
     def members(self):
         found = self.ask(self.settings["members"], self.member)
-        return [one if isinstance(one, Member) else Member(where, problem=one) for where, one in found.items()]
+        return [
+            one if isinstance(one, Member) else Member(where, problem=one, refused=one.refused)
+            for where, one in found.items()
+        ]
 
     def views(self):
         """Return ({node: problem}, [rows of each that answered])."""
@@ -192,7 +225,8 @@ class Guard:
             age = time.time() - os.stat(os.path.join(self.one("dir", "."), self.one("dbfilename", "dump.rdb"))).st_mtime
         except FileNotFoundError:
             return False
-        return age < 60
+        # It ends with the save; this runs right after.
+        return age < 20
 
     def check(self):
         """Return {place: problem or ''} of all that can be asked."""

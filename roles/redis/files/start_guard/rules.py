@@ -15,14 +15,16 @@ START, FOLLOW, WAIT = "start", "follow", "wait"
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """What a Sentinel says of the group. address: (host, port) of its master, None where it knows no such group.
+    """What a Sentinel says of the group. refused: it answers, but not this login.
 
-    mine: whether that is this server. agreed: whether the Sentinels have agreed that it is down. busy: in a failover.
-    patience: seconds after which none can be expected any more.
+    address: (host, port) of its master, None where it knows no such group. mine: whether that is this server. agreed:
+    whether the Sentinels have agreed that it is down. busy: in a failover. patience: seconds after which none can be
+    expected any more.
     """
 
     where: str
     problem: str = ""
+    refused: bool = False
     address: tuple = None
     mine: bool = False
     epoch: int = 0
@@ -39,6 +41,7 @@ class Member:
 
     where: str
     problem: str = ""
+    refused: bool = False
     address: tuple = None
     master: bool = False
     follows: bool = False
@@ -54,31 +57,15 @@ def judge(state, watches, members, waited, appendonly):
     holders = [one.where for one in members if one.follows and one.has_data]
     known = [one for one in watches if one.address]
     if known:
-        latest = max(known, key=lambda one: one.epoch)
-        if not latest.mine:
-            return (
-                FOLLOW,
-                "the Sentinel %s says that %s:%d is the master" % (latest.where, *latest.address),
-                latest.address,
-            )
-        if state == "clean":
-            return START, "it was stopped cleanly and still is the master", None
-        if not holders:
-            if state == "first" or not latest.replicas or waited > latest.down_after + FAILOVER_SECONDS:
-                return START, "it is the master and no replica can be reached", None
-            return WAIT, "its replicas, or a failover", None
-        agreed = sum(one.agreed for one in known) * 2 > len(watches)
-        if agreed and not latest.busy and waited > latest.patience:
-            return START, "the Sentinels had %d s and promoted nobody" % waited, None
-        return (
-            WAIT,
-            "the Sentinels to promote one of %s; %d of %d Sentinels answer"
-            % (*(" ".join(holders), len(known), len(watches)),),
-            None,
-        )
-    leaders = [one for one in members if one.master and one.replicas]
+        return _by_sentinels(state, known, len(watches), holders, waited)
+    if state == "first" and not holders:
+        return START, "nobody else has data of this group", None
+    # One that was promoted by hand may have no replica yet.
+    leaders = [one for one in members if one.master and (one.replicas or one.has_data)]
     if len(leaders) == 1:
-        return FOLLOW, "%s is a master with replicas" % leaders[0].where, leaders[0].address
+        return FOLLOW, "%s is a master with data" % leaders[0].where, leaders[0].address
+    if leaders:
+        return WAIT, "somebody to decide: %s are masters with data" % " ".join(one.where for one in leaders), None
     if holders:
         if state == "clean":
             return START, "it was stopped cleanly and %s still follow it" % " ".join(holders), None
@@ -87,14 +74,50 @@ def judge(state, watches, members, waited, appendonly):
         return (
             WAIT,
             "somebody to decide: it was not stopped cleanly and %s may have more. No Sentinel answers"
-            % (" ".join(holders)),
+            % " ".join(holders),
             None,
         )
-    if state == "first" or (state == "clean" and not watches):
+    if state == "clean" and not watches:
         return START, "nobody else has data of this group", None
+    return _silence(state, waited, [one.where for one in (*watches, *members) if one.refused])
+
+
+def _by_sentinels(state, known, number, holders, waited):
+    """known: the Watches that know the group, of so many declared Sentinels."""
+    latest = max(known, key=lambda one: one.epoch)
+    if not latest.mine:
+        if state == "first":
+            # Whether it may lose what it has is asked by site.yml.
+            return START, "it has never been a member of this group", None
+        why = "the Sentinel %s says that %s:%d is the master" % (latest.where, *latest.address)
+        return FOLLOW, why, latest.address
+    if state == "clean" and holders:
+        return START, "it was stopped cleanly and still is the master", None
+    if not holders:
+        if state == "first":
+            return START, "it is the master and nobody has more", None
+        # Its own host's Sentinel alone can't know what the others have decided meanwhile.
+        if len(known) * 2 <= number:
+            return _silence(state, waited, [])
+        if state == "clean":
+            return START, "it was stopped cleanly and still is the master", None
+        if not latest.replicas or waited > latest.down_after + FAILOVER_SECONDS:
+            return START, "it is the master and no replica can be reached", None
+        return WAIT, "its replicas, or a failover", None
+    agreed = sum(one.agreed for one in known) * 2 > number
+    if agreed and not latest.busy and waited > latest.patience:
+        return START, "the Sentinels had %d s and promoted nobody" % waited, None
+    why = "the Sentinels to promote one of %s; %d of %d Sentinels answer"
+    return WAIT, why % (" ".join(holders), len(known), number), None
+
+
+def _silence(state, waited, refused):
+    """Nobody who could tell answers. refused: those that are there, and do not take the login."""
+    if refused and state == "crashed":
+        return WAIT, "an answer: %s refuse the login" % " ".join(refused), None
     if waited > (SILENCE if state == "clean" else SILENCE_AFTER_CRASH):
         return START, "nobody answered for %d s" % waited, None
-    return WAIT, "an answer from anybody", None
+    return WAIT, "a majority of the Sentinels, or another server", None
 
 
 def judge_node(state, own, views, waited, node_timeout):

@@ -87,3 +87,23 @@ def test_no_file_at_all(tmp_path):
 
 def test_a_file_of_this_collection_is_told(put):
     assert read(put("redis.conf", HEADER, "timeout 3")).ours
+
+
+def test_files_that_include_themselves_come_to_an_end(tmp_path):
+    path = tmp_path / "redis.conf"
+    path.write_text("include %s\n" % path * 50)
+    old = read(str(path))
+    assert old.reads < 200 and len(old.problems) == 1 and "too many included files" in old.problems[0]
+
+
+def test_no_file_system_is_searched_for_an_included_file(tmp_path):
+    path = tmp_path / "redis.conf"
+    path.write_text("include /*/*/*.conf\n")
+    assert "can't be read" in read(str(path)).problems[0]
+
+
+def test_one_odd_rename_hides_no_other(tmp_path):
+    path = tmp_path / "redis.conf"
+    path.write_text("rename-command CONFIG cfg_9f31\nrename-command KEYS GET\n")
+    old = read(str(path))
+    assert old.renames == {"CONFIG": "cfg_9f31"} and any("KEYS" in problem for problem in old.problems)

@@ -85,3 +85,18 @@ def test_what_the_unit_starts(command, path, lines):
 
 def test_no_command_line():
     assert find.started_with("ExecStart=\n") == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/redis-server.service\n", "redis-server"),
+        ("0::/docker/ab/system.slice/system-redis\\x2dserver.slice/redis-server@7000.service\n", "redis-server@7000"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/redis-server.service\n", ""),
+        ("0::/system.slice/cron.service/redis-server.service\n", ""),
+        ("0::/system.slice/-Hhost.service\n", ""),
+        ("0::/elsewhere/redis-server.service\n", ""),
+    ],
+)
+def test_a_unit_is_one_of_the_systems_own(cgroup, unit):
+    assert find.unit_of(cgroup) == unit

@@ -163,3 +163,14 @@ def test_a_host_with_nothing_to_take_over():
     assert (
         text_of("cache1", [{"skipped": True}]) == "# cache1: there is no server that this collection has not set up.\n"
     )
+
+
+def test_nothing_that_a_server_says_is_run_or_escapes_its_comment():
+    """A compromised server may have any name and value; what is printed is pasted into an inventory."""
+    evil = "{{ lookup('pipe', 'id') }}"
+    variables = {"settings": {"lua-time-limit": evil}, "users": [{"name": evil}], "dir": "/x", evil: "1"}
+    missing = ["x\u2028redis_extra: 1", "\x1b[2J\nredis_more: 1"]
+    text = text_of("cache1", [FOUND | {"variables": variables, "missing": missing, "notes": {}}])
+    assert yaml.safe_load(text) == {"redis_dir": "/x"}
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+    assert text.count("is left out") == 3
