@@ -71,10 +71,11 @@ class Look:
 
     def _ask(self, subject):
         params, logins = self.params, []
-        # Whoever holds the port without being the unit is told no password of ours, and outside of a service no other.
+        # Whoever holds the port without being the unit is told no password of ours, and a user's program no other.
         if params["login_password"] and not self.stranger:
             logins.append((params["login_user"], params["login_password"]))
-        if params["take_over_password"] and subject.unit:
+        trusted = subject.unit or subject.user in ("root", *_ENGINES)
+        if params["take_over_password"] and trusted:
             logins.append((None, params["take_over_password"]))
         client = asking.log_in(asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"])
         try:
@@ -107,6 +108,7 @@ class Look:
             raise _config.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
 
 
+_ENGINES = ("redis", "valkey")
 _LOOPBACK = ("127.0.0.1", "0.0.0.0")  # noqa: S104
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 
 from files import follow, parse_nodes, read_config
-from rules import FAILOVER_SECONDS, FOLLOW, START, WAIT, Member, Watch, judge, judge_node
+from rules import FAILOVER_SECONDS, FOLLOW, START, TILT_SECONDS, WAIT, Member, Watch, judge, judge_node
 
 # What does not answer in time is asked again half a second later. A proof asks but once, and is patient.
 ANSWER_SECONDS, CHECK_SECONDS, PAUSE, TELL_SECONDS = 2.0, 10.0, 0.5, 10
@@ -134,7 +134,7 @@ class Guard:
             busy="failover_in_progress" in row["flags"],
             down_after=down_after,
             # An election that found no winner is repeated after twice the timeout.
-            patience=down_after + 2 * int(row["failover-timeout"]) / 1000 + FAILOVER_SECONDS,
+            patience=down_after + 2 * int(row["failover-timeout"]) / 1000 + FAILOVER_SECONDS + TILT_SECONDS,
         )
 
     def member(self, client, where, place):

@@ -10,6 +10,8 @@ import dataclasses
 SILENCE, SILENCE_AFTER_CRASH = 20, 60
 # What a failover takes beside the time after which a server counts as down.
 FAILOVER_SECONDS = 10
+# For so long a Sentinel does nothing after its own host stood still (TILT).
+TILT_SECONDS = 30
 START, FOLLOW, WAIT = "start", "follow", "wait"
 
 
