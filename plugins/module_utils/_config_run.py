@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import socket
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_file as files
@@ -165,11 +166,11 @@ class Run:
                 "The server is to stand alone, and its master %s is sending it all data: wait until it has them, and "
                 "run again." % ":".join(now)
             )
-        if self.live.info.get("master_link_status") != "up":
+        if self.live.info.get("master_link_status") != "up" and _answers(*now):
             raise Refused(
-                "The server is to stand alone, and its link to its master %s is down: what it has may be old. Start "
-                "that one and run again, or make this one a master yourself (REPLICAOF NO ONE) when its data are the "
-                "ones that count." % ":".join(now)
+                "The server is to stand alone, and its link to its master %s is down although that one is there: what "
+                "it has may be old. Look at its log and bring it in step, or make it a master yourself (REPLICAOF NO "
+                "ONE) when its data are the ones that count." % ":".join(now)
             )
         name = live_names(self.client, self.renamed, ["REPLICAOF"])["REPLICAOF"]
         if name is None:
@@ -302,3 +303,12 @@ def _refuse(problems):
 
 def _names():
     return table.KNOWN | table.ALIASES.keys()
+
+
+def _answers(host, port):
+    """Tell whether somebody listens there."""
+    try:
+        with socket.create_connection((host, int(port)), timeout=2):
+            return True
+    except (OSError, ValueError):
+        return False

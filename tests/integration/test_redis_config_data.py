@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
@@ -236,3 +237,17 @@ def test_renaming_what_the_server_writes_is_refused_because_it_would_not_start_a
     server.start("appendonly yes\nrename-command SELECT S1\n")
     fill(server)
     does_not_start(server, "unknown command 'select'")
+
+
+def test_a_replica_that_is_not_in_step_is_not_made_a_master_while_its_master_is_there(server, run_module):
+    server.start()
+    client = fill(server)
+    with socket.create_server(("127.0.0.1", 0)) as master:
+        # It is there, and sends nothing.
+        client.execute_command("REPLICAOF", "127.0.0.1", master.getsockname()[1])
+        args = arguments(server, declared(server), standalone=True)
+        refused(server, run_module, args, "its link to its master 127.0.0.1:")
+        assert client.execute_command("ROLE")[0] == b"slave"
+    # With the master gone, what it has is all there is.
+    assert run_module("redis_config", args)["changed"]
+    assert client.execute_command("ROLE")[0] == b"master" and kept(server)
