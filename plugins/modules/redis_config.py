@@ -255,7 +255,6 @@ def main():
         except _connection.ConnectionProblem as problem:
             module.fail_json(msg=str(problem), connection_problem=problem.kind)
     run = Run(module, client)
-    lost = (_connection.redis.RedisError, OSError)
     try:
         run.plan()
         if module.check_mode:
@@ -264,7 +263,7 @@ def main():
             run.carry_out()
     except (Refused, _connection.ConnectionProblem) as problem:
         module.fail_json(msg=str(problem), **what_was_done(run))
-    except lost as error:
+    except (_connection.redis.RedisError, OSError) as error:
         module.fail_json(msg=str(_connection.explain(error, module.params)), **what_was_done(run))
 
     result = dict(
