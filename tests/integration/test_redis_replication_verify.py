@@ -14,17 +14,21 @@ from conftest import NAMES
 from test_redis_replication import Group
 from waiting import wait_for
 
+CRASH = ("RH-REP-08", "RH-REP-09")
 USER, PASSWORD = "replica", "tortoise-of-the-replicas"
 
 
 class Verified(Group):
-    def verify(self, timeout=0, **more):
-        """Return the findings that do not pass, as {(control, server's number or its name): actual}."""
+    def verify(self, timeout=0, crash=False, **more):
+        """Return the findings that do not pass, as {(control, server's number or its name): actual}.
+
+        crash: those on what a crash may cost, which these servers are not set up for, instead of all others.
+        """
         args = {"nodes": self.nodes(), "login_user": "admin", "login_password": "correct-horse-battery", **more}
         result = self.run_module("redis_replication_verify", {"replica_user": USER, "timeout": timeout, **args})
         assert not result.get("failed"), result
         assert not result["changed"]
-        self.findings = result["findings"]
+        self.findings = [one for one in result["findings"] if (one["id"] in CRASH) == crash]
         return {(one["id"], self.number(one)): one["actual"] for one in self.findings if one["status"] != "pass"}
 
     def nodes(self):
@@ -191,3 +195,12 @@ def test_writes_and_settings(group):
 def test_refused_input(run_module):
     twice = run_module("redis_replication_verify", {"nodes": [{"host": "127.0.0.1", "port": 1}] * 2})
     assert "names 127.0.0.1:1 twice" in twice["msg"]
+
+
+@one("redis-7.0")
+def test_what_a_crash_may_cost(group):
+    assert set(group.verify(crash=True)) == {(control, number) for control in CRASH for number in range(3)}
+    for number in range(3):
+        group.tell(number, "CONFIG", "SET", "appendonly", "yes")
+        group.tell(number, "CONFIG", "SET", "min-replicas-to-write", 1)
+    assert group.verify(crash=True) == {} and len(group.findings) == 6
