@@ -119,7 +119,7 @@ prepare() {
 }
 
 run_tests() {
-  local words=("$@") since=$SECONDS word wanted=()
+  local words=("$@") since=$SECONDS word wanted=() others=()
   [ ${#words[@]} -gt 0 ] || words=(normal)
   PASSED=0 FAILED=0 BROKEN=()
   for word in "${words[@]}"; do
@@ -137,7 +137,11 @@ run_tests() {
   done
   trap 'release_limits; release_engine' EXIT
   prepare "${wanted[@]}"
-  run_parts "${wanted[@]}"
+  # Its servers have timeouts of a second, so it has the machine to itself.
+  for word in "${wanted[@]}"; do
+    if [ "$word" = integration ]; then run_parts integration; else others+=("$word"); fi
+  done
+  [ ${#others[@]} -eq 0 ] || run_parts "${others[@]}"
   [ ${#BROKEN[@]} -eq 0 ] || say "Failed: ${BROKEN[*]}"
   say "All of it took $((SECONDS - since)) s"
   echo "$PASSED passed, $FAILED failed"
