@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import types
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded
@@ -82,17 +81,6 @@ def install(unit, guard, check=False):
             owner = types.SimpleNamespace(params=dict(owner="root", group="root", mode=mode))
             _config_guarded.write(owner, place, text)
     return bool(differing), before, after
-
-
-def remove():
-    """Remove everything of the guard from the host; return the paths that were there."""
-    found = [path for path in (PROGRAM, COMMAND, SETTINGS, STATE) if os.path.lexists(path)]
-    for path in found:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
-    return found
 
 
 def judge(shown, answers, unit, instance):
