@@ -55,7 +55,7 @@ scenario() {
   local log="$LAB/molecule-$1.log"
   # Molecule writes its own ansible.cfg from .config/molecule/config.yml.
   NO_COLOR=1 MOLECULE_GLOB='molecule/*/molecule.yml' env -u ANSIBLE_CONFIG molecule test --scenario-name "$1" > "$log" 2>&1 ||
-    { tail -n 60 "$log"; return 1; }
+    { grep -E '^(E  |FAILED|ERROR|fatal: |failed: )' "$log" | tail -n 30; tail -n 60 "$log"; return 1; }
   grep -E '^=+ .* (passed|failed)' "$log" || true
 }
 
@@ -119,7 +119,7 @@ prepare() {
 }
 
 run_tests() {
-  local words=("$@") since=$SECONDS word wanted=() others=()
+  local words=("$@") since=$SECONDS word wanted=() early=() others=()
   [ ${#words[@]} -gt 0 ] || words=(normal)
   PASSED=0 FAILED=0 BROKEN=()
   for word in "${words[@]}"; do
@@ -137,10 +137,15 @@ run_tests() {
   done
   trap 'release_limits; release_engine' EXIT
   prepare "${wanted[@]}"
-  # Its servers have timeouts of a second, so it has the machine to itself.
-  for word in "${wanted[@]}"; do
-    if [ "$word" = integration ]; then run_parts integration; else others+=("$word"); fi
-  done
+  # Its servers have timeouts of seconds, so beside it there is only what keeps to a single core.
+  if [[ " ${wanted[*]} " = *" integration "* ]]; then
+    for word in "${wanted[@]}"; do
+      case $word in integration | lint | sanity) early+=("$word") ;; *) others+=("$word") ;; esac
+    done
+    run_parts "${early[@]}"
+  else
+    others=("${wanted[@]}")
+  fi
   [ ${#others[@]} -eq 0 ] || run_parts "${others[@]}"
   [ ${#BROKEN[@]} -eq 0 ] || say "Failed: ${BROKEN[*]}"
   say "All of it took $((SECONDS - since)) s"

@@ -25,8 +25,24 @@ def site(inventory, *options):
 
 
 def tasks(output):
-    """Return how many tasks have begun."""
-    return sum(line.startswith(("TASK [", "RUNNING HANDLER [")) for line in output)
+    """Return the tasks that have begun, as the lines that name them."""
+    return [line for line in output if line.startswith(("TASK [", "RUNNING HANDLER ["))]
+
+
+def moments(seen):
+    """Return twenty moments (TASK, SECONDS) to kill a run at which prints these tasks.
+
+    Most are where it hurts, while rules are on trial: each of those tasks when it begins, and the two that do most a
+    little later. The others are spread from the first task to the last.
+    """
+    first = 1 + next(number for number, line in enumerate(seen) if "Close the Redis ports to all" in line)
+    last = 1 + next(number for number, line in enumerate(seen) if "Keep the new rules" in line)
+    on_trial = [(task, 0) for task in range(first, last + 1)]
+    on_trial += [(task, seconds) for seconds in (0.3, 0.6) for task in (first, last)]
+    others = 20 - len(on_trial)
+    assert others > 5, "too many tasks have rules on trial"
+    spread = [(1 + number * (len(seen) - 1) // (others - 1), number % 3 * 0.1) for number in range(others - 1)]
+    return sorted([*on_trial, *spread, (len(seen), 0)])
 
 
 def kill_at(task, seconds, inventory, *options):
@@ -34,10 +50,10 @@ def kill_at(task, seconds, inventory, *options):
     run, seen = site(inventory, *options), []
     for line in run.stdout:
         seen.append(line)
-        if tasks(seen[-1:]) and tasks(seen) == task:
+        if tasks(seen[-1:]) and len(tasks(seen)) == task:
             time.sleep(seconds)
             break
-    under_way = run.poll() is None and tasks(seen) == task
+    under_way = run.poll() is None and len(tasks(seen)) == task
     with contextlib.suppress(ProcessLookupError):
         # The workers, and SSH's shared connections, are of the same group.
         os.killpg(run.pid, signal.SIGKILL)

@@ -20,7 +20,10 @@ _PROGRAMS = ("redis-server", "valkey-server", "keydb-server")
 
 @dataclass(frozen=True)
 class Server:
-    """One process. unit: without .service, '' outside of one. ends: {(address, port)} on which it listens."""
+    """One process. unit: without .service, '' outside of one. ends: {(address, port)} on which it listens.
+
+    parent: the id of the process that it is a child of.
+    """
 
     pid: int
     unit: str = ""
@@ -28,6 +31,7 @@ class Server:
     user: str = ""
     cwd: str = "/"
     ends: frozenset = frozenset()
+    parent: int = 0
 
     @property
     def ports(self):
@@ -62,6 +66,8 @@ def _server(proc, pid):
         _owner("%s/%s" % (proc, pid)),
         _link(proc, pid, "cwd") or "/",
         frozenset(sockets.listening(pid, proc) or ()),
+        # Behind the name in brackets, which may hold anything: state and parent.
+        int((_text(proc, pid, "stat").rpartition(")")[2].split() + ["", "0"])[1] or 0),
     )
 
 
@@ -75,6 +81,18 @@ def unit_of(cgroup):
         if found and "user.slice" not in line:
             return found[1]
     return ""
+
+
+def runs(show, server):
+    """Return whether the unit is there for this Server. Whoever came in by ssh.service leaves processes in that one.
+
+    show: `systemctl show --property ExecStart --property MainPID` of the unit.
+    """
+    main = re.search(r"^MainPID=([1-9]\d*)$", show, re.M)
+    words = re.findall(r"\S+", " ".join(re.findall(r"\bargv\[\]=(.*?) ;", show)))
+    return bool(main and int(main[1]) in (server.pid, server.parent)) or not {
+        os.path.basename(word) for word in words
+    }.isdisjoint(_PROGRAMS)
 
 
 def started_with(show):

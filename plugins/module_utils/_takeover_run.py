@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import replace
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _config, _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
@@ -26,7 +27,7 @@ class Look:
     """
 
     def __init__(self, params, show):
-        """show: the function that returns `systemctl show --property ExecStart` of a unit."""
+        """show: the function that returns `systemctl show` of a unit, with ExecStart and MainPID."""
         self.params, self.show = params, show
         self.server, self.old, self.now, self.info, self.losses = None, files.Old(), None, {}, []
         self.stranger = None
@@ -36,6 +37,8 @@ class Look:
         self.wanted = wanted_of(params)
         self.server = find.of_unit(found, params["unit"], self.ports())
         self.stranger = next(iter(find.in_the_way(found, [params["unit"], *params["other_units"]], self.ports())), None)
+        if self.stranger and self.stranger.unit and not find.runs(self.show(self.stranger.unit), self.stranger):
+            self.stranger = replace(self.stranger, unit="")
         subject = self.stranger or self.server
         path, arguments = find.started_with(self.show(subject.unit)) if subject and subject.unit else ("", [])
         # A file that the server names itself is not believed; a unit without a file's name has it from its package.

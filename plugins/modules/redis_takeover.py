@@ -199,7 +199,7 @@ def main():
     )
 
     def show(unit):
-        return module.run_command(["systemctl", "show", "--property", "ExecStart", "--", unit + ".service"])[1]
+        return module.run_command(["systemctl", "show", "--property", "ExecStart,MainPID", "--", unit + ".service"])[1]
 
     try:
         look = Look(module.params, show).run()

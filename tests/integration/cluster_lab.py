@@ -41,7 +41,7 @@ class Node:
                 (
                     *(f"port {self.port}", f"tls-port {self.tls_port}", f"cluster-port {self.bus}", "bind 127.0.0.1"),
                     *(f"dir {self.folder}", f"logfile {self.folder}/server.log", 'save ""', "cluster-enabled yes"),
-                    *("cluster-node-timeout 1000", "tls-cluster yes", "tls-replication yes"),
+                    *("cluster-node-timeout 2500", "tls-cluster yes", "tls-replication yes"),
                     *(f"tls-ca-cert-file {self.certificates}/ca.crt", "repl-diskless-sync-delay 0"),
                     *(f"tls-cert-file {self.certificates}/server.crt", f"aclfile {self.folder}/users.acl"),
                     *(f"tls-key-file {self.certificates}/server.key", "masteruser replica"),

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
 
 DEFAULTS = yaml.safe_load((Path(__file__).parents[2] / "roles/redis/defaults/main.yml").read_text())
 
 
 def instance(server, topology):
-    value = {name.removeprefix("redis_"): default for name, default in DEFAULTS.items()}
+    [value] = _instances.values({**DEFAULTS, "redis_topology": topology})
     return value | {
-        "topology": topology,
         "port": server.port,
         "tls": "optional",
         "tls_port": server.tls_port,

@@ -220,7 +220,7 @@ def test_a_stranger_can_not_join(lab, run_module):
         for node in nodes:
             stranger.cluster("MEET", "127.0.0.1", node.port, node.bus)
     # Twice the node timeout, after which an attempt is given up.
-    time.sleep(2)
+    time.sleep(5)
     assert all(set(members(node)) == ours for node in nodes)
     statuses, findings = verdicts(run_module, options)
     assert {("RH-CLU-03", "pass"), ("RH-CLU-05", "pass")} <= statuses, findings

@@ -189,13 +189,18 @@ def test_large_policy_is_fast(lab):
     policy = {"ports": [{"port": port, "sources": sources} for port in ports]}
     assert lab.apply(policy)["changed"]
     assert lab.failing(policy) == []
+    assert seconds(lab, policy) < 4 * seconds(lab, {"ports": [{"port": 6379, "sources": sources[:1]}]})
+
+
+def seconds(lab, policy):
+    """Return the shortest of some runs that change nothing: the machine may be busy with other tests."""
+    lab.apply(policy)
     times = []
-    # Other tests may be busy; one time shows what it takes.
-    while not times or (min(times) >= 0.5 and len(times) < 8):
+    for _again in range(4):
         start = time.monotonic()
         assert not lab.apply(policy)["changed"]
         times.append(time.monotonic() - start)
-    assert min(times) < 0.5, times
+    return min(times)
 
 
 def test_one_waits_for_the_other(iptables_lab):

@@ -41,9 +41,9 @@ def on(name, command):
     return run.returncode, output
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def prober():
-    """Nothing gets through from outside during the test, though it is tried all the time."""
+    """Nothing gets through from outside during these tests, though it is tried all the time."""
     must(playbook(SHARED / "start_prober.yml"))
     yield
     must(playbook(SHARED / "stop_prober.yml"))
@@ -65,39 +65,38 @@ def settle(as_app):
     assert as_app("PING") == "PONG"
 
 
-def test_apply_killed_at_twenty_moments(prober, as_app):
-    done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0)))
-    tasks = kill.tasks(done.stdout.splitlines())
-    for number in range(20):
-        # From the first task to the last, and now and then in the middle of one.
-        task = 1 + number * (tasks - 1) // 19
-        assert kill.kill_at(task, number % 4 * 0.1 if number < 15 else 0, INVENTORY, *another_policy(number + 1))
-        ssh_answers()
-    settle(as_app)
+@pytest.mark.usefixtures("prober")
+class TestKilled:
+    def test_apply_killed_at_twenty_moments(self, as_app):
+        done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0)))
+        moments = kill.moments(kill.tasks(done.stdout.splitlines()))
+        assert len(moments) == 20
+        for number, (task, seconds) in enumerate(moments):
+            assert kill.kill_at(task, seconds, INVENTORY, *another_policy(number + 1)), (task, seconds)
+            ssh_answers()
+        settle(as_app)
 
-
-def test_apply_killed_on_the_droplet(prober, as_app):
-    """Not only the controller may die: so may what it runs on the host, in the middle of its work."""
-    hits = 0
-    for number in range(8):
-        run = kill.site(INVENTORY, "--tags", "firewall", *another_policy(100 + number))
-        # As soon as the new rules are tried, or a little later. The brackets keep the pattern from finding itself.
-        shoot = (
-            "for i in $(seq 2400); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
-            f"sleep {number * 0.04}; pkill -9 -f 'redis-ports-bloc[k] try'; pkill -9 -f '^/usr/bin/python3( -)?$'"
-        )
-        shots = [start_on(name, shoot) for name in DROPLETS]
-        run.communicate(timeout=240)
-        hits += sum(shot.wait(timeout=240) == 0 for shot in shots)
-        ssh_answers()
-    assert hits >= 8
-    settle(as_app)
-    must(playbook(TOP / "playbooks" / "site.yml"))
+    def test_apply_killed_on_the_droplet(self, as_app):
+        """Not only the controller may die: so may what it runs on the host, in the middle of its work."""
+        hits = 0
+        for number in range(8):
+            run = kill.site(INVENTORY, "--tags", "firewall", *another_policy(100 + number))
+            # As soon as the new rules are tried, or a little later. The brackets keep the pattern from finding itself.
+            shoot = (
+                "for i in $(seq 2400); do pgrep -f 'redis-ports-bloc[k] try' >/dev/null && break; sleep 0.05; done; "
+                f"sleep {number * 0.04}; pkill -9 -f 'redis-ports-bloc[k] try'; pkill -9 -f '^/usr/bin/python3( -)?$'"
+            )
+            shots = [start_on(name, shoot) for name in DROPLETS]
+            run.communicate(timeout=240)
+            hits += sum(shot.wait(timeout=240) == 0 for shot in shots)
+            ssh_answers()
+        assert hits >= 8
+        settle(as_app)
 
 
 def test_new_rules_are_kept_through_a_new_connection(as_app):
     before = {name: logins(name) for name in DROPLETS}
-    done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(200)))
+    done = must(playbook(TOP / "playbooks" / "site.yml", "--tags", "firewall", *another_policy(200)))
     assert done.stdout.count("Keep the new rules") == 1
     settle(as_app)
     for name, count in before.items():

@@ -27,6 +27,7 @@ def proc(tmp_path):
         os.symlink("/var/lib/redis", folder / "cwd")
         os.symlink("socket:[5555]", folder / "fd" / "6")
         (folder / "comm").write_text(comm + "\n")
+        (folder / "stat").write_text(f"{pid} ({comm} (x) S) S 77 0 0")
         (folder / "cgroup").write_text(cgroup)
         (folder / "net" / "tcp").write_text(LISTENING)
 
@@ -45,6 +46,7 @@ def test_servers_of_this_network_with_their_units(proc):
     assert found[0].program == "/usr/bin/redis-check-rdb" and found[0].cwd == "/var/lib/redis"
     assert found[0].ends == {("127.0.0.1", 6379)} and found[0].ports == {6379}
     assert "no unit of systemd" in found[2].described()
+    assert {one.parent for one in found} == {77}
 
 
 def test_a_server_with_a_title_is_told_by_it(proc, tmp_path):
@@ -81,6 +83,25 @@ def test_what_the_unit_starts(command, path, lines):
     show = "ExecStart={ path=/x ; argv[]=%s ; ignore_errors=no ; pid=812 }\n" % command
     found, arguments = find.started_with(show)
     assert (found, find.as_lines(arguments)) == (path, lines)
+
+
+SHOW = "ExecStart={ path=/x ; argv[]=%s ; ignore_errors=no ; pid=0 }\nMainPID=%d\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "main", "own"),
+    [
+        ("/usr/sbin/sshd -D $SSHD_OPTS", 500, False),
+        ("/usr/sbin/cron -f", 0, False),
+        # A script that ends when the server has forked, or that waits for it.
+        ("/opt/cache/start.sh", 812, True),
+        ("/opt/cache/start.sh", 77, True),
+        ("/usr/bin/numactl --interleave=all /usr/bin/redis-server /etc/c.conf", 0, True),
+    ],
+)
+def test_whether_a_unit_is_there_for_a_server(command, main, own):
+    assert find.runs(SHOW % (command, main), find.Server(812, "x", parent=77)) is own
+    assert not find.runs("ExecStart=\nMainPID=0\n", find.Server(812, "x", parent=0))
 
 
 def test_no_command_line():
