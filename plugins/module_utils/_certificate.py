@@ -11,8 +11,7 @@ import grp
 import os
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls_files as tls_files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_files as tls_files
 
 
 class Certificate:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config_table as table,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import split_line
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_lines, rename_problems
 

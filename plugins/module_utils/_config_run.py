@@ -10,16 +10,18 @@ import contextlib
 import errno
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_file as files
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded as guarded
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as included
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config as config,
+    _config_file as files,
+    _config_guarded as guarded,
+    _config_hazards as hazards,
+    _config_live as live_config,
+    _config_rewritten as rewritten,
+    _config_table as table,
+    _config_values as values,
+    _connection,
+    _takeover_file as included,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names, normalise
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config_sockets as sockets,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import shown_value
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
 

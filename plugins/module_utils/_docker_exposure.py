@@ -9,9 +9,12 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_doors as doors
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _nft_eval
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _docker_doors as doors,
+    _firewall,
+    _firewall_eval as evaluator,
+    _nft_eval,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
 
 CONTROL = "RH-NET-06"

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_kernel, _iptables
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _firewall,
+    _firewall_eval as evaluator,
+    _firewall_kernel,
+    _iptables,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
 
 # How many problems a finding names.

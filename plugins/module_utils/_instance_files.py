@@ -14,9 +14,12 @@ import re
 import shutil
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config, _config_file
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded as guarded
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config,
+    _config_file,
+    _config_guarded as guarded,
+    _config_rewritten as rewritten,
+)
 
 Refused = _config.Refused
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")

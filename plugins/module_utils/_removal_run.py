@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _backends,
     _config,
+    _config_guarded as guarded,
     _firewall_files,
     _firewall_host,
     _removal,
@@ -22,7 +23,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _systemd,
     _units,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded as guarded
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files
 
 NOTICE_UNITS = ("redis-port-notice.service", "redis-port-notice-yield.service")

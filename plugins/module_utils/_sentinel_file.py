@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config as config,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
 
 # What belongs to the Sentinel itself, or to redis_sentinel and redis_acl, which change it live.

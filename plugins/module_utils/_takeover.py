@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config_hazards as hazards,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_rewritten import as_read
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_settings import OWNED
 

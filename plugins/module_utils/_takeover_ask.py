@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _acl,
+    _config_hazards as hazards,
+    _config_live as live_config,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     ConnectionProblem,

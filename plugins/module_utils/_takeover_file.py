@@ -11,9 +11,11 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config as config,
+    _config_rewritten as rewritten,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 
 LARGEST = 1 << 20

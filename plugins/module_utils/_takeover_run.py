@@ -10,11 +10,15 @@ import os
 import shlex
 from dataclasses import replace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _config, _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_ask as asking
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as files
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_find as find
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _acl,
+    _config,
+    _connection,
+    _takeover as takeover,
+    _takeover_ask as asking,
+    _takeover_file as files,
+    _takeover_find as find,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config_values as values,
+    _takeover as takeover,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import selector_text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_settings import OWNED
 

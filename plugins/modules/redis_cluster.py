@@ -131,8 +131,7 @@ cluster_nodes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _cluster_plan as planner
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _cluster_plan as planner, _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import (
     Server,
     mark_leaving,

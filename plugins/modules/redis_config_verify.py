@@ -76,9 +76,11 @@ anonymous:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config_live as live_config,
+    _config_sockets as sockets,
+    _connection,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
     Refused,
     desired,

@@ -72,9 +72,11 @@ files:
 import datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_file as files
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_find as find
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_keep as keeping
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _takeover_file as files,
+    _takeover_find as find,
+    _takeover_keep as keeping,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
 
 

@@ -10,8 +10,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 PROGRAM = Path(__file__).parents[3] / "roles/port_notice/files/redis_port_notice.py"
 _spec = importlib.util.spec_from_file_location("redis_port_notice", PROGRAM)

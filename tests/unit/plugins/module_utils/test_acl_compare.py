@@ -8,8 +8,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_compare
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 # A small server. As in the real ones the container `config` is in @slow, its parts are elsewhere too.
 CATEGORIES = {

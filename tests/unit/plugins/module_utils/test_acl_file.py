@@ -9,8 +9,7 @@ import stat
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_file
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 HASH = "148de9c5a7a44d19e56cd9ae1a554bf67847afb0c58f6e12fa29ac7ddfca9940"
 USERS = _acl.declared([{"name": "app", "passwords": ["p"], "keys": ["x"], "commands": ["+get"]}])

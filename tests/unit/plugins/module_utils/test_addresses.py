@@ -10,8 +10,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresse
     exposed,
     source_problems,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import check_value, unknown_variables
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 USER = {
     "name": {"type": "str", "required": True},

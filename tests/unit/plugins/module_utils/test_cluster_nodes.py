@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes, ranges, show
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 TEXT = f"""{A} 10.0.0.5:7000@17000,db1,shard-id=x myself,master - 0 1 2 connected 0-5 7 [7->-{B}] [9-<-{B}]

@@ -15,8 +15,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_
     plan,
     simulate,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 
 class Model:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import itertools
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_spread import choose_by_zone, place
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 ZONES = st.sampled_from("xyz")
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _commands
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._commands import SOMETHING, Evidence
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 BUILT_IN = ("CONFIG", "DEBUG", "FLUSHALL", "GET", "KEYS", "MONITOR", "SHUTDOWN", "SLAVEOF")
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True)
 WORDS = st.text(st.characters(exclude_characters="$\x00", exclude_categories=["Cs"]), max_size=12)

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_rewritten as rewritten
-from hypothesis import given
-from hypothesis import strategies as st
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config as config,
+    _config_rewritten as rewritten,
+)
+from hypothesis import given, strategies as st
 
 WANTED = config.desired(
     {

@@ -10,8 +10,7 @@ import threading
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _config_table as table,
+    _config_values as values,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import split_line
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from test_config_line import TEXT
 
 UNITS = st.sampled_from(["", "b", "k", "KB", "m", "Mb", "g", "gb", "GB"])

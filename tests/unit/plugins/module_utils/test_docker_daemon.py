@@ -13,8 +13,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker_d
     LIVE_RESTORE,
     NETWORK_ADDRESS,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 OLD, NEW = (20, 10), (26, 1)
 PATH = "/etc/docker/daemon.json"

@@ -11,8 +11,12 @@ import ipaddress
 import json
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_exposure, _firewall, _nft_eval
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _docker_exposure,
+    _firewall,
+    _firewall_eval as evaluator,
+    _nft_eval,
+)
 from docker_facts import POLICY, VERSIONS, closed, container, guarded, only, only_doors, sample, with_saves
 
 NFT = json.dumps(

@@ -11,13 +11,12 @@ import ipaddress
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall,
+    _firewall_eval as evaluator,
     _firewall_kernel,
     _firewall_proof,
     _iptables,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 FAMILIES = st.sampled_from(_firewall.FAMILIES)
 AUDIENCES = st.sampled_from(_firewall.AUDIENCES)

@@ -10,8 +10,7 @@ import sys
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_clients as clients
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import NOTICE_PORT, build_policy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
 REST = "00000000:00000000 00:00000000 00000000     0        0 1 1 0000000000000000 100 0 0 10 0"

@@ -11,8 +11,7 @@ import ipaddress
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall_eval import Packet
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 SOURCE = ipaddress.ip_address("10.0.0.5")
 

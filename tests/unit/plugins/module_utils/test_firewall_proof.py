@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_proof
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
+    _firewall,
+    _firewall_eval as evaluator,
+    _firewall_proof,
+)
 from test_firewall_kernel import POLICY, save
 
 HOST, CONTAINERS, DOCKER_USER = "to the host", "to containers", "to containers, by DOCKER-USER"

@@ -12,8 +12,7 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Attached, Refused, Said, Watch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 MASTER_INFO = """# Server
 run_id:aaaa

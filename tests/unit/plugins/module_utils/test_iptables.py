@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _iptables
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator, _iptables
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import build_policy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 def entry(port, *sources, purpose="data"):

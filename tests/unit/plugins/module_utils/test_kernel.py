@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _kernel
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 SETTINGS = st.dictionaries(st.sampled_from(sorted(_kernel.LARGER_IS_FINE)), st.integers(0, 10**6).map(str))
 

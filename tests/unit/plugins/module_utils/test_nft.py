@@ -10,8 +10,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _iptables, _nft
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from test_firewall_kernel import POLICY
 
 LED = "tcp dport 63790 ct direction original ct original proto-dst "

@@ -10,8 +10,7 @@ import ipaddress
 import json
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _nft_eval
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_eval as evaluator, _nft_eval
 
 NEAR, FAR = "10.0.0.5", "192.0.2.1"
 TCP = {"payload": {"protocol": "tcp", "field": "dport"}}

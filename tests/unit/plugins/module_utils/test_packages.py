@@ -6,8 +6,7 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _packages
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._packages import Package, Step
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._versions import FIXES
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 OLD, NEW = "5:7.0.15-1~deb12u1", "5:7.0.15-1~deb12u10"
 WANTED = ["redis-server", "redis-tools"]

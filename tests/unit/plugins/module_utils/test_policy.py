@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _policy, _policy_ports
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 REDIS = Path(__file__).parents[4] / "roles" / "redis"
 SPEC = yaml.safe_load((REDIS / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]

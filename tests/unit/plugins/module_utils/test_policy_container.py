@@ -8,8 +8,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_c
     compose_bytes,
     container_problems,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 ROLES = Path(__file__).parents[4] / "roles"
 PASSWORD = "0123456789abcdef"  # noqa: S105

@@ -7,8 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _renames
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 ORIGINALS = st.sampled_from(["CONFIG", "FLUSHALL", "DEBUG", "GET", "SET", "EVAL", "KEYS"])
 TARGETS = ORIGINALS | st.sampled_from(["", "x", "y", "config_1", "a b", "a|b", "Ä", 'q"'])

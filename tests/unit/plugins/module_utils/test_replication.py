@@ -17,8 +17,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replicat
     told_node,
     where_masters_are,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 def node(number, follows=None, **more):

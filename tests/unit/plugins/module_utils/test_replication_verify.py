@@ -18,8 +18,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replicat
     parse_info,
     parse_links,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 STREAM = "f" * 40
 SETTINGS = dict.fromkeys(ALIKE, "") | {"masteruser": "replica", "masterauth": "s3cret", "min-replicas-to-write": "1"}

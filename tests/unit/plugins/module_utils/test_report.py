@@ -9,8 +9,7 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import STATUSES, finding
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 NOW = datetime.datetime(2027, 1, 31, 23, 59, 58, tzinfo=datetime.UTC)
 

@@ -9,8 +9,7 @@ import hashlib
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file as subject
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 SECRET = "correct-horse-battery"
 SETTINGS = {

@@ -27,8 +27,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel
     settle,
     stale,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 ONE, TWO = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 SETTINGS = {setting: "" for setting in GLOBAL.values()} | {"resolve-hostnames": "no", "announce-port": "0"}

@@ -8,8 +8,7 @@ import socket
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sources
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import build_policy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 NAMES = {
     "app1.example.org": ["10.0.3.21", "fd00:3::21"],

@@ -12,8 +12,7 @@ import time
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tls_certificates import CLIENT, SERVER, Issuer, key_pem
 
 CA, OTHER = Issuer(), Issuer("another CA")

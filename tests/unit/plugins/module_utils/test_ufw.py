@@ -10,8 +10,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ufw
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 ANY = "0.0.0.0/0 any 0.0.0.0/0"
 CLIENT = (ipaddress.ip_address("10.77.0.1"), ipaddress.ip_address("10.77.0.11"), 22)

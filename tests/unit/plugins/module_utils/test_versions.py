@@ -9,8 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _versions as versions
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 PARTS = st.lists(
     st.sampled_from(["0", "1", "10", "01", "~", "+", ".", "a", "Z", "deb12u", "rc", "~~"]), max_size=6
