@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _acl,
     _config_hazards as hazards,
     _config_live as live_config,
     _config_values as values,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     ConnectionProblem,
@@ -154,10 +154,10 @@ def parse_clients(listing, own):
             continue
         found.append(
             Client(
-                user=_acl.printable(said.get("user") or "default"),
+                user=acl_users.printable(said.get("user") or "default"),
                 addr=said["addr"],
                 laddr=said.get("laddr", ""),
-                name=_acl.printable(said.get("name", "")),
+                name=acl_users.printable(said.get("name", "")),
                 flags=said.get("flags", "N"),
                 idle=_number(said.get("idle")),
             )
@@ -184,7 +184,7 @@ def _parsed_users(listing):
     users = {}
     for line in listing:
         try:
-            user, _words = _acl.parse_line(text(line))
+            user, _words = acl_users.parse_line(text(line))
         except ValueError:
             continue
         users[user.name] = user
@@ -193,7 +193,7 @@ def _parsed_users(listing):
 
 def _modules(reply):
     return sorted(
-        _acl.printable(pairs([word for word in entry if not isinstance(word, list)]).get("name", "unknown"))
+        acl_users.printable(pairs([word for word in entry if not isinstance(word, list)]).get("name", "unknown"))
         for entry in (reply if isinstance(reply, list) else [])
         if isinstance(entry, list)
     )

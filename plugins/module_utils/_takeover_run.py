@@ -11,7 +11,6 @@ import shlex
 from dataclasses import replace
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _acl,
     _config,
     _connection,
     _takeover as takeover,
@@ -19,6 +18,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _takeover_file as files,
     _takeover_find as find,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
@@ -127,7 +127,7 @@ def wanted_of(params):
     return takeover.Wanted(
         settings=_config.desired(params["settings"], {}, params["renamed_commands"]),
         renamed=params["renamed_commands"],
-        users=_acl.declared(params["users"]),
+        users=acl_users.declared(params["users"]),
         topology=params["topology"],
         nodes=tuple(params["nodes"]),
         sources=sources,

@@ -10,7 +10,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _config_values as values,
     _takeover as takeover,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import selector_text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import selector_text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_settings import OWNED
 
 _YEAR = 31536000

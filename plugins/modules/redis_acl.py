@@ -167,10 +167,10 @@ msg:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError, printable
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_apply import ApplyFailed
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_run import Run
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_spec import acl_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.apply import ApplyFailed
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import Run
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, printable
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     CONNECTION_RULES,
     ConnectionProblem,

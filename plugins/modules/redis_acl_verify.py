@@ -99,10 +99,10 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError, declared
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_audit import Audit
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_run import renamed_commands
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_spec import acl_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.audit import Audit
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import renamed_commands
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, declared
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     CONNECTION_RULES,
     ConnectionProblem,

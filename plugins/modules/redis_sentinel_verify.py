@@ -92,7 +92,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _sentinel_ask,
     _sentinel_verify,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_probe import anonymous_problem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.probe import anonymous_problem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems

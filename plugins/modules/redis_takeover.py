@@ -153,8 +153,8 @@ missing:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_spec import acl_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_run import Look

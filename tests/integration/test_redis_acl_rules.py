@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import parse_line, settle
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_server import AclServer
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.server import AclServer
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse_line, settle
 
 ROUNDS = 200
 # Any client may run these, whatever its rules.

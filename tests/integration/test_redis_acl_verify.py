@@ -11,7 +11,7 @@ import time
 
 import pytest
 import redis
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl_probe
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import probe as acl_probe
 
 SECRET = "correct-horse-battery"
 ADMIN = {
@@ -255,15 +255,15 @@ def test_queueing_agrees_with_dry_runs_and_runs_nothing(hardened):
         *(["GET", "cache:1"], ["GET", "session:1"], ["SET", "cache:1", "lost"], ["FLUSHALL"], ["KEYS", "*"]),
         *(["SHUTDOWN", "NOSAVE"], ["CONFIG", "SET", "maxclients", "7"], ["DEL", "cache:1"], ["NOSUCH"], ["GET"]),
     ]
-    outcomes = _acl_probe.queue(params, "app", "password-of-app", commands, {})
+    outcomes = acl_probe.queue(params, "app", "password-of-app", commands, {})
     told = [admin.execute_command("ACL", "DRYRUN", "app", *command) == b"OK" for command in commands[:8]]
     assert [outcome.kind == "allowed" for outcome in outcomes[:8]] == told
     assert [outcome.kind for outcome in outcomes[8:]] == ["absent", "error"]
     assert sum(told) == 4
     assert admin.get("cache:1") == b"kept"
     assert admin.execute_command("CONFIG", "GET", "maxclients")[1] != b"7"
-    (gone,) = _acl_probe.queue(params, "app", "password-of-app", [["GET", "x"]], {"GET": None})
-    (now,) = _acl_probe.queue(params, "app", "password-of-app", [["EXEC"]], {})
+    (gone,) = acl_probe.queue(params, "app", "password-of-app", [["GET", "x"]], {"GET": None})
+    (now,) = acl_probe.queue(params, "app", "password-of-app", [["EXEC"]], {})
     assert (gone.kind, now.kind) == ("absent", "skipped")
 
 
@@ -273,10 +273,10 @@ def test_queueing_is_not_tried_without_a_transaction(hardened):
     admin.set("cache:1", "kept")
     admin.execute_command("ACL", "SETUSER", "app", "-multi")
     params = {**hardened.login, "login_timeout": 5}
-    (outcome,) = _acl_probe.queue(params, "app", "password-of-app", [["DEL", "cache:1"]], {})
+    (outcome,) = acl_probe.queue(params, "app", "password-of-app", [["DEL", "cache:1"]], {})
     assert outcome.kind == "skipped" and "MULTI" in outcome.text
     assert admin.get("cache:1") == b"kept"
-    (outcome,) = _acl_probe.queue(params, "app", "wrong", [["DEL", "cache:1"]], {})
+    (outcome,) = acl_probe.queue(params, "app", "wrong", [["DEL", "cache:1"]], {})
     assert outcome.kind == "skipped"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import parse
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import (
     KINDS,
     Client,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import parse
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Client, losses
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_variables import (
     Kept,

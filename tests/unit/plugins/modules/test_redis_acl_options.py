@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import connection, users
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl_run
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import run as acl_run
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.modules import redis_acl, redis_acl_verify
 
@@ -86,7 +86,7 @@ def server(monkeypatch):
             raise ConnectionProblem("auth", "refused")
         return login
 
-    monkeypatch.setattr(_acl_run, "open_client", open_client)
+    monkeypatch.setattr(acl_run, "open_client", open_client)
     Logins.takes, Logins.tried = set(), []
     return Logins
 
@@ -101,20 +101,20 @@ def server(monkeypatch):
 )
 def test_the_ways_in_are_tried_in_order(server, takes, expected):
     server.takes = takes
-    assert _acl_run.connect_somehow(PARAMS) == expected
+    assert acl_run.connect_somehow(PARAMS) == expected
     assert server.tried == [("admin", "secret"), (None, "old"), "anonymous"][: len(server.tried)]
 
 
 def test_without_take_over_only_the_login_is_tried(server):
     server.takes = {(None, "old"), "anonymous"}
     with pytest.raises(ConnectionProblem):
-        _acl_run.connect_somehow({**PARAMS, "take_over": False})
+        acl_run.connect_somehow({**PARAMS, "take_over": False})
     assert server.tried == [("admin", "secret")]
 
 
 def test_no_way_in_names_the_refused_login(server):
     with pytest.raises(ConnectionProblem, match="refused Neither take_over_password") as problem:
-        _acl_run.connect_somehow(PARAMS)
+        acl_run.connect_somehow(PARAMS)
     assert problem.value.kind == "auth"
 
 
@@ -123,6 +123,6 @@ def test_a_server_that_can_not_be_reached_is_not_taken_over(server, monkeypatch)
         assert not anonymous
         raise ConnectionProblem("unreachable", "closed")
 
-    monkeypatch.setattr(_acl_run, "open_client", unreachable)
+    monkeypatch.setattr(acl_run, "open_client", unreachable)
     with pytest.raises(ConnectionProblem, match="closed"):
-        _acl_run.connect_somehow(PARAMS)
+        acl_run.connect_somehow(PARAMS)

@@ -8,27 +8,27 @@ import os
 import stat
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_file
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import file as acl_file, users as acl_users
 from hypothesis import given, strategies as st
 
 HASH = "148de9c5a7a44d19e56cd9ae1a554bf67847afb0c58f6e12fa29ac7ddfca9940"
-USERS = _acl.declared([{"name": "app", "passwords": ["p"], "keys": ["x"], "commands": ["+get"]}])
+USERS = acl_users.declared([{"name": "app", "passwords": ["p"], "keys": ["x"], "commands": ["+get"]}])
 CONTENT = f"user default reset off resetchannels -@all\nuser app reset on #{HASH} ~x resetchannels -@all +get\n"
 
 
 def test_the_file_has_default_first_and_nothing_but_users():
-    assert _acl_file.render_file(USERS) == CONTENT
+    assert acl_file.render_file(USERS) == CONTENT
 
 
 def test_redis_6_0_knows_no_channels():
-    assert "channels" not in _acl_file.render_file(USERS, channels=False)
+    assert "channels" not in acl_file.render_file(USERS, channels=False)
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b\udcff", "default", "zé"]), st.sampled_from(["+get", "~k*", "&c"])))
 def test_a_written_file_is_read_back(rules):
-    users = {name: _acl.parse(name, ["on", ">p", rule]) for name, rule in rules.items()}
-    found = _acl_file.parse_file(_acl_file.render_file(users), "f")
-    assert found == _acl_file.AclFile(exists=True, users=users, clean=True)
+    users = {name: acl_users.parse(name, ["on", ">p", rule]) for name, rule in rules.items()}
+    found = acl_file.parse_file(acl_file.render_file(users), "f")
+    assert found == acl_file.AclFile(exists=True, users=users, clean=True)
 
 
 def test_what_acl_save_writes_is_the_same_file():
@@ -37,7 +37,7 @@ def test_what_acl_save_writes_is_the_same_file():
         f"user app on sanitize-payload #{HASH} ~x resetchannels -@all +get\n"
         "user default off sanitize-payload resetchannels -@all\n"
     )
-    found = _acl_file.parse_file(saved, "f")
+    found = acl_file.parse_file(saved, "f")
     assert found.clean
     assert found.users == USERS
 
@@ -51,34 +51,34 @@ def test_what_acl_save_writes_is_the_same_file():
     ],
 )
 def test_a_comment_a_double_user_and_a_plain_password_make_a_file_unclean(extra):
-    assert not _acl_file.parse_file(CONTENT + extra, "f").clean
+    assert not acl_file.parse_file(CONTENT + extra, "f").clean
 
 
 @pytest.mark.parametrize("nonsense", ["on nopass", "<html>", "user", "\x00\x01"])
 def test_nonsense_is_refused_by_line(nonsense):
-    with pytest.raises(_acl.AclError, match=r"aclfile /a/b, line 3 can't be read.*delete the file"):
-        _acl_file.parse_file(CONTENT + nonsense, "/a/b")
+    with pytest.raises(acl_users.AclError, match=r"aclfile /a/b, line 3 can't be read.*delete the file"):
+        acl_file.parse_file(CONTENT + nonsense, "/a/b")
 
 
 def test_bytes_that_are_no_utf8_survive(tmp_path):
     path = tmp_path / "users.acl"
     path.write_bytes(b"user caf\xe9 on nopass ~\xff*\n")
-    found = _acl_file.read_file(str(path))
-    temporary = _acl_file.stage_file(str(path), _acl_file.render_file(found.users))
+    found = acl_file.read_file(str(path))
+    temporary = acl_file.stage_file(str(path), acl_file.render_file(found.users))
     with open(temporary, "rb") as handle:
         assert handle.read().startswith(b"user caf\xe9 reset on nopass ~\xff*")
 
 
 def test_a_missing_file_is_no_problem(tmp_path):
-    assert _acl_file.read_file(str(tmp_path / "none")) == _acl_file.AclFile(exists=False)
+    assert acl_file.read_file(str(tmp_path / "none")) == acl_file.AclFile(exists=False)
 
 
 def test_a_link_or_a_folder_is_refused(tmp_path):
     (tmp_path / "real").write_text(CONTENT)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     for name in ("link", "."):
-        with pytest.raises(_acl.AclError, match="not a regular file"):
-            _acl_file.read_file(str(tmp_path / name))
+        with pytest.raises(acl_users.AclError, match="not a regular file"):
+            acl_file.read_file(str(tmp_path / name))
 
 
 def test_the_staged_file_is_beside_the_real_one_with_its_mode_from_the_start(tmp_path, monkeypatch):
@@ -86,7 +86,7 @@ def test_the_staged_file_is_beside_the_real_one_with_its_mode_from_the_start(tmp
     modes = []
     real = os.fchmod
     monkeypatch.setattr(os, "fchmod", lambda fd, mode: (modes.append(os.fstat(fd).st_size), real(fd, mode)))
-    temporary = _acl_file.stage_file(str(path), CONTENT, mode="0600")
+    temporary = acl_file.stage_file(str(path), CONTENT, mode="0600")
     assert os.path.dirname(temporary) == str(tmp_path)
     assert not path.exists()
     assert stat.S_IMODE(os.stat(temporary).st_mode) == 0o600
@@ -96,23 +96,23 @@ def test_the_staged_file_is_beside_the_real_one_with_its_mode_from_the_start(tmp
 
 @pytest.mark.parametrize(("mode", "bits"), [("0640", 0o640), ("600", 0o600), (0o400, 0o400), (None, 0o640)])
 def test_modes(tmp_path, mode, bits):
-    temporary = _acl_file.stage_file(str(tmp_path / "f"), CONTENT, mode=mode)
+    temporary = acl_file.stage_file(str(tmp_path / "f"), CONTENT, mode=mode)
     assert stat.S_IMODE(os.stat(temporary).st_mode) == bits
 
 
 def test_an_existing_file_lends_its_mode(tmp_path):
     (tmp_path / "f").write_text("")
     (tmp_path / "f").chmod(0o604)
-    temporary = _acl_file.stage_file(str(tmp_path / "f"), CONTENT)
+    temporary = acl_file.stage_file(str(tmp_path / "f"), CONTENT)
     assert stat.S_IMODE(os.stat(temporary).st_mode) == 0o604
 
 
 def test_an_owner_who_does_not_exist_leaves_nothing_behind(tmp_path):
-    with pytest.raises(_acl.AclError, match="nobody-of-that-name"):
-        _acl_file.stage_file(str(tmp_path / "f"), CONTENT, owner="nobody-of-that-name")
+    with pytest.raises(acl_users.AclError, match="nobody-of-that-name"):
+        acl_file.stage_file(str(tmp_path / "f"), CONTENT, owner="nobody-of-that-name")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    assert "does not exist" in _acl_file.folder_problem(str(tmp_path / "none" / "f"))
-    assert _acl_file.folder_problem(str(tmp_path / "f")) is None
+    assert "does not exist" in acl_file.folder_problem(str(tmp_path / "none" / "f"))
+    assert acl_file.folder_problem(str(tmp_path / "f")) is None

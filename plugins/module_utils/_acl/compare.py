@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import printable, words_of
+from .users import printable, words_of
 
 
 class CommandTable:

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_apply
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_compare import CommandTable, differences
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import (
+    apply as acl_apply,
+    users as acl_users,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.compare import CommandTable, differences
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 
 ADMIN = {"name": "admin", "passwords": ["secret"], "commands": ["+@all"], "keys": ["*"], "channels": ["*"]}
@@ -30,7 +33,7 @@ class FakeServer:
     )
 
     def __init__(self, lines, whoami="admin"):
-        self.users = {line.split()[1]: _acl.parse_line(line)[0] for line in lines}
+        self.users = {line.split()[1]: acl_users.parse_line(line)[0] for line in lines}
         self.live = dict(self.users)
         self.whoami, self.client, self.calls = whoami, "old", []
         self.fail = {}
@@ -76,16 +79,16 @@ def opened(monkeypatch):
             raise ConnectionProblem("auth", "refused")
         return "new"
 
-    monkeypatch.setattr(_acl_apply, "open_client", open_client)
+    monkeypatch.setattr(acl_apply, "open_client", open_client)
     return logins
 
 
 def plan_for(server, *entries, purge=True):
-    return _acl_apply.make_plan(server, _acl.declared(list(entries)), purge)
+    return acl_apply.make_plan(server, acl_users.declared(list(entries)), purge)
 
 
 OPEN = ["user default on nopass ~* &* +@all"]
-CLOSED = ["user default off resetchannels -@all", _acl.line_of(_acl.declared([ADMIN])["admin"])]
+CLOSED = ["user default off resetchannels -@all", acl_users.line_of(acl_users.declared([ADMIN])["admin"])]
 
 
 def test_a_plan_names_missing_drifted_and_extra_users_only():
@@ -98,13 +101,13 @@ def test_a_plan_names_missing_drifted_and_extra_users_only():
 
 def test_a_server_that_is_as_declared_gets_no_plan():
     server = FakeServer(CLOSED)
-    assert plan_for(server, ADMIN) == _acl_apply.Plan()
+    assert plan_for(server, ADMIN) == acl_apply.Plan()
 
 
 def test_the_diff_has_a_line_for_each_user_that_changes_and_no_hash():
     server = FakeServer([*CLOSED, "user old on >q ~*", "user app on >p +set"])
-    diff = _acl_apply.diff_of(server, plan_for(server, ADMIN, APP))
-    app, old = _acl.hash_of("p")[:8], _acl.hash_of("q")[:8]
+    diff = acl_apply.diff_of(server, plan_for(server, ADMIN, APP))
+    app, old = acl_users.hash_of("p")[:8], acl_users.hash_of("q")[:8]
     assert (
         diff["before"]
         == f"user app on #{app}... resetchannels -@all +set\nuser old on #{old}... ~* resetchannels -@all\n"
@@ -114,14 +117,14 @@ def test_the_diff_has_a_line_for_each_user_that_changes_and_no_hash():
 
 def test_the_diff_of_very_many_users_is_cut():
     server = FakeServer([*CLOSED, *("user u%05d off" % number for number in range(5000))])
-    diff = _acl_apply.diff_of(server, plan_for(server, ADMIN))
+    diff = acl_apply.diff_of(server, plan_for(server, ADMIN))
     assert diff["before"].count("\n") == 1001
     assert diff["before"].endswith("... and 4000 more users\n")
 
 
 def test_the_own_user_is_set_last_and_users_are_deleted_after_the_new_login(opened):
     server = FakeServer(["user admin on >old +@all ~* &*", "user old off", *OPEN])
-    _acl_apply.apply(server, plan_for(server, ADMIN, APP), LOGIN)
+    acl_apply.apply(server, plan_for(server, ADMIN, APP), LOGIN)
     assert opened == [("admin", "secret")]
     assert [call for call in server.calls if call[1] != "list"] == [
         ("old", "set", ["app", "default", "admin"]),
@@ -132,7 +135,7 @@ def test_the_own_user_is_set_last_and_users_are_deleted_after_the_new_login(open
 
 def test_the_user_of_a_server_that_is_taken_over_is_closed_through_the_new_login(opened):
     server = FakeServer(OPEN, whoami="default")
-    assert _acl_apply.apply(server, plan_for(server, ADMIN), LOGIN) == []
+    assert acl_apply.apply(server, plan_for(server, ADMIN), LOGIN) == []
     assert [call for call in server.calls if call[1] == "set"] == [
         ("old", "set", ["admin"]),
         ("new", "set", ["default"]),
@@ -142,8 +145,8 @@ def test_the_user_of_a_server_that_is_taken_over_is_closed_through_the_new_login
 def test_a_refused_login_puts_everything_back_through_the_old_connection(opened):
     opened.append("refuse")
     server = FakeServer(OPEN, whoami="default")
-    with pytest.raises(_acl_apply.ApplyFailed, match="put back as they were, because: refused") as error:
-        _acl_apply.apply(server, plan_for(server, ADMIN, APP), LOGIN)
+    with pytest.raises(acl_apply.ApplyFailed, match="put back as they were, because: refused") as error:
+        acl_apply.apply(server, plan_for(server, ADMIN, APP), LOGIN)
     assert error.value.restored
     assert server.calls[-1] == ("old", "restore", ["admin", "app"])
 
@@ -151,16 +154,16 @@ def test_a_refused_login_puts_everything_back_through_the_old_connection(opened)
 def test_a_login_that_may_not_list_users_puts_everything_back(opened):
     server = FakeServer(OPEN, whoami="default")
     server.fail["new", "list"] = ConnectionProblem("permission", "no ACL")
-    with pytest.raises(_acl_apply.ApplyFailed, match="no ACL"):
-        _acl_apply.apply(server, plan_for(server, ADMIN), LOGIN)
+    with pytest.raises(acl_apply.ApplyFailed, match="no ACL"):
+        acl_apply.apply(server, plan_for(server, ADMIN), LOGIN)
     assert server.calls[-1] == ("old", "restore", ["admin"])
 
 
 def test_an_error_of_the_server_puts_everything_back(opened):
     server = FakeServer(OPEN, whoami="default")
     server.fail["old", "set"] = {"admin": "full"}
-    with pytest.raises(_acl_apply.ApplyFailed, match="'admin': full"):
-        _acl_apply.apply(server, plan_for(server, ADMIN), LOGIN)
+    with pytest.raises(acl_apply.ApplyFailed, match="'admin': full"):
+        acl_apply.apply(server, plan_for(server, ADMIN), LOGIN)
     assert opened == []
     assert server.calls[-1] == ("old", "restore", ["admin"])
 
@@ -168,8 +171,8 @@ def test_an_error_of_the_server_puts_everything_back(opened):
 def test_a_failed_deletion_puts_all_users_back(opened):
     server = FakeServer([*CLOSED, "user old off"])
     server.fail["new", "delete"] = {"old": "no"}
-    with pytest.raises(_acl_apply.ApplyFailed):
-        _acl_apply.apply(server, plan_for(server, ADMIN, APP), LOGIN)
+    with pytest.raises(acl_apply.ApplyFailed):
+        acl_apply.apply(server, plan_for(server, ADMIN, APP), LOGIN)
     assert server.calls[-1] == ("new", "restore", ["app", "old"])
 
 
@@ -178,8 +181,8 @@ def test_a_failed_restore_is_admitted(opened, failure):
     opened.append("refuse")
     server = FakeServer(OPEN, whoami="default")
     server.fail["old", "restore"] = failure
-    with pytest.raises(_acl_apply.ApplyFailed, match="Putting them back failed too") as error:
-        _acl_apply.apply(server, plan_for(server, ADMIN), LOGIN)
+    with pytest.raises(acl_apply.ApplyFailed, match="Putting them back failed too") as error:
+        acl_apply.apply(server, plan_for(server, ADMIN), LOGIN)
     assert not error.value.restored
 
 
@@ -187,11 +190,11 @@ def test_a_user_that_is_changed_by_somebody_else_meanwhile_is_reported(opened):
     server = FakeServer([*CLOSED, "user app off"])
     plan = plan_for(server, ADMIN, APP)
     server.set_users = lambda users: {}
-    assert "'app' of h:1 is still not as declared (enabled: the user is off" in _acl_apply.apply(server, plan, LOGIN)[0]
+    assert "'app' of h:1 is still not as declared (enabled: the user is off" in acl_apply.apply(server, plan, LOGIN)[0]
 
 
 def login(entries, server=None, purge=True, take_over=False, **options):
-    return _acl_apply.login_after({**LOGIN, **options}, entries, _acl.declared(entries), server, purge, take_over)
+    return acl_apply.login_after({**LOGIN, **options}, entries, acl_users.declared(entries), server, purge, take_over)
 
 
 def test_the_login_that_will_work_is_given_back():
@@ -211,7 +214,7 @@ def test_the_login_that_will_work_is_given_back():
     ],
 )
 def test_a_set_that_locks_the_login_out_is_refused(entries, options, says):
-    with pytest.raises(_acl.AclError) as error:
+    with pytest.raises(acl_users.AclError) as error:
         login(entries, FakeServer(OPEN), **options)
     assert str(error.value).startswith("The declared users would lock out this login: ")
     assert says in str(error.value)
@@ -224,17 +227,17 @@ def test_take_over_may_come_back_with_another_declared_password():
 
 
 def test_take_over_still_needs_a_login():
-    with pytest.raises(_acl.AclError, match="'admin' is not in users"):
+    with pytest.raises(acl_users.AclError, match="'admin' is not in users"):
         login([APP], FakeServer(OPEN), take_over=True)
 
 
 def test_a_login_that_is_left_alone_needs_no_declaration():
     assert login([APP], FakeServer([*CLOSED]), purge=False)["login_user"] == "admin"
-    with pytest.raises(_acl.AclError):
+    with pytest.raises(acl_users.AclError):
         login([APP], FakeServer([*CLOSED]))
 
 
 def test_without_a_server_the_login_is_checked_as_far_as_possible():
     assert login([{**ADMIN, "commands": ["+ping"]}])["login_user"] == "admin"
-    with pytest.raises(_acl.AclError):
+    with pytest.raises(acl_users.AclError):
         login([APP])

@@ -14,7 +14,7 @@ import stat
 import tempfile
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError, file_line, parse_line
+from .users import AclError, file_line, parse_line
 
 
 @dataclass

@@ -6,20 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl_verify as verify
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_probe import (
-    SKIPPED,
-    Outcome,
-    anonymous_problem,
-    dry_run,
-    queue,
-    try_wrong_passwords,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_server import AclServer
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem, endpoint
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from .._connection import ConnectionProblem, endpoint
+from .._findings import finding
+from .._renames import live_names
+from . import verify
+from .probe import SKIPPED, Outcome, anonymous_problem, dry_run, queue, try_wrong_passwords
+from .server import AclServer
+from .users import text
 
 
 class Audit:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
 from hypothesis import given, strategies as st
 
 HASH = "148de9c5a7a44d19e56cd9ae1a554bf67847afb0c58f6e12fa29ac7ddfca9940"
@@ -46,18 +46,18 @@ ENTRIES = st.fixed_dictionaries(
         "sanitize_payload": st.booleans(),
     }
 )
-USERS = ENTRIES.map(lambda entry: _acl.declared([entry])[entry["name"]])
+USERS = ENTRIES.map(lambda entry: acl_users.declared([entry])[entry["name"]])
 
 
 def user(**options):
-    return _acl.declared([{"name": "app", "passwords": ["p"], **options}])["app"]
+    return acl_users.declared([{"name": "app", "passwords": ["p"], **options}])["app"]
 
 
 @given(USERS)
 def test_a_user_is_read_back_from_every_form_in_which_it_is_written(one):
-    assert _acl.parse(one.name, _acl.words_of(one)) == one
-    assert _acl.parse_line(_acl.line_of(one))[0] == one
-    assert _acl.parse_line(_acl.file_line(one))[0] == one
+    assert acl_users.parse(one.name, acl_users.words_of(one)) == one
+    assert acl_users.parse_line(acl_users.line_of(one))[0] == one
+    assert acl_users.parse_line(acl_users.file_line(one))[0] == one
 
 
 @given(ENTRIES, st.randoms())
@@ -65,22 +65,22 @@ def test_the_order_of_keys_channels_passwords_and_selectors_does_not_matter(entr
     shuffled = dict(entry)
     for option in ("keys", "channels", "passwords", "selectors"):
         shuffled[option] = random.sample(entry[option], len(entry[option]))
-    assert _acl.declared([shuffled]) == _acl.declared([entry])
+    assert acl_users.declared([shuffled]) == acl_users.declared([entry])
 
 
 @given(st.binary())
 def test_bytes_survive_the_way_through_text(reply):
-    assert _acl.raw([_acl.text(reply)]) == [reply]
-    _acl.printable(_acl.text(reply)).encode("utf-8")
+    assert acl_users.raw([acl_users.text(reply)]) == [reply]
+    acl_users.printable(acl_users.text(reply)).encode("utf-8")
 
 
 @given(ENTRIES, st.integers(0, 10**12))
 def test_no_written_form_holds_a_plain_password(entry, number):
     secret = "§ecret-%d" % number
-    one = _acl.declared([{**entry, "passwords": [secret]}])[entry["name"]]
-    for written in (_acl.line_of(one), _acl.file_line(one)):
+    one = acl_users.declared([{**entry, "passwords": [secret]}])[entry["name"]]
+    for written in (acl_users.line_of(one), acl_users.file_line(one)):
         assert secret not in written
-        assert _acl.hash_of(secret) not in _acl.redacted(written)
+        assert acl_users.hash_of(secret) not in acl_users.redacted(written)
 
 
 # What `ACL LIST` printed after the same ACL SETUSER on the three servers.
@@ -99,11 +99,11 @@ PRINTED_7_0 = PRINTED.replace(
 
 
 def test_redis_8_and_valkey_print_what_was_set():
-    assert _acl.parse_line(PRINTED)[0] == _acl.parse("app", SET)
+    assert acl_users.parse_line(PRINTED)[0] == acl_users.parse("app", SET)
 
 
 def test_redis_7_0_prints_everything_but_the_commands_as_it_was_set():
-    printed, wanted = _acl.parse_line(PRINTED_7_0)[0], _acl.parse("app", SET)
+    printed, wanted = acl_users.parse_line(PRINTED_7_0)[0], acl_users.parse("app", SET)
     assert printed.rights.commands != wanted.rights.commands
     assert (printed.rights.keys, printed.rights.channels) == (wanted.rights.keys, wanted.rights.channels)
     assert (printed.hashes, printed.selectors, printed.sanitize) == (wanted.hashes, wanted.selectors, False)
@@ -118,8 +118,8 @@ def test_redis_7_0_prints_everything_but_the_commands_as_it_was_set():
     ],
 )
 def test_the_default_user_of_a_fresh_server(line):
-    everything = _acl.Permissions(("+@all",), frozenset(["~*"]), frozenset(["&*"]))
-    assert _acl.parse_line(line)[0] == _acl.User("default", enabled=True, nopass=True, rights=everything)
+    everything = acl_users.Permissions(("+@all",), frozenset(["~*"]), frozenset(["&*"]))
+    assert acl_users.parse_line(line)[0] == acl_users.User("default", enabled=True, nopass=True, rights=everything)
 
 
 @pytest.mark.parametrize(
@@ -135,40 +135,40 @@ def test_the_default_user_of_a_fresh_server(line):
     ],
 )
 def test_settled_rules_are_those_that_servers_keep(rules, kept):
-    assert _acl.settle(rules) == tuple(kept)
+    assert acl_users.settle(rules) == tuple(kept)
 
 
 def test_rules_that_are_not_known_are_kept_and_seen():
-    one = _acl.parse_line("user app on resetchannels -@all resetdbs alldbs (+get db=1)")[0]
+    one = acl_users.parse_line("user app on resetchannels -@all resetdbs alldbs (+get db=1)")[0]
     assert one.other == {"resetdbs", "(db=1)"}
-    assert one != _acl.parse_line("user app on resetchannels -@all (+get)")[0]
+    assert one != acl_users.parse_line("user app on resetchannels -@all (+get)")[0]
 
 
 @pytest.mark.parametrize("line", ["", "user", "usr app on", "on nopass"])
 def test_a_line_that_is_no_user_is_refused(line):
     with pytest.raises(ValueError, match="user <name>"):
-        _acl.parse_line(line)
+        acl_users.parse_line(line)
 
 
 def test_only_the_space_separates_words():
-    assert _acl.parse_line("user caf\u00a0é on ~a\u2003b")[0].rights.keys == {"~a\u2003b"}
+    assert acl_users.parse_line("user caf\u00a0é on ~a\u2003b")[0].rights.keys == {"~a\u2003b"}
 
 
 @pytest.mark.parametrize(
     "line", [f"user a on #{HASH} ~x", "modifier '#" + HASH + "': no", f"user a #{HASH[:40]} on", f"!{HASH}"]
 )
 def test_redaction_leaves_eight_digits(line):
-    assert HASH[:8] in _acl.redacted(line)
-    assert HASH[:12] not in _acl.redacted(line)
+    assert HASH[:8] in acl_users.redacted(line)
+    assert HASH[:12] not in acl_users.redacted(line)
 
 
 def test_default_is_added_without_any_right():
-    users = _acl.declared([{"name": "app", "passwords": ["p"]}])
-    assert _acl.file_line(users["default"]) == "user default reset off resetchannels -@all"
+    users = acl_users.declared([{"name": "app", "passwords": ["p"]}])
+    assert acl_users.file_line(users["default"]) == "user default reset off resetchannels -@all"
 
 
 def test_default_can_be_declared():
-    users = _acl.declared([{"name": "default", "passwords": ["p"], "commands": ["+ping"]}])
+    users = acl_users.declared([{"name": "default", "passwords": ["p"], "commands": ["+ping"]}])
     assert list(users) == ["default"]
     assert users["default"].enabled
 
@@ -207,8 +207,8 @@ def test_a_wildcard_makes_other_patterns_superfluous():
     ],
 )
 def test_a_declaration_that_can_not_be_used_is_refused(entries, says):
-    with pytest.raises(_acl.AclError) as error:
-        _acl.declared(entries)
+    with pytest.raises(acl_users.AclError) as error:
+        acl_users.declared(entries)
     assert says in str(error.value)
 
 
@@ -218,7 +218,7 @@ def test_all_problems_are_named_at_once_and_no_secret_among_them():
         {"name": "b", "password_hashes": ["hunter2"]},
         {"name": "c"},
     ]
-    with pytest.raises(_acl.AclError) as error:
-        _acl.declared(entries)
+    with pytest.raises(acl_users.AclError) as error:
+        acl_users.declared(entries)
     assert all(name in str(error.value) for name in ("'a'", "'b'", "'c'"))
     assert "hunter2" not in str(error.value)

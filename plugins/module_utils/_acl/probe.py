@@ -9,15 +9,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import raw
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
-    REDIS_PY_VERSION,
-    ConnectionProblem,
-    explain,
-    open_client,
-    pipeline,
-)
+from .. import _connection
+from .._connection import REDIS_PY_VERSION, ConnectionProblem, explain, open_client, pipeline
+from .users import raw
 
 ALLOWED, DENIED, ABSENT, NO_USER, ERROR, SKIPPED = "allowed", "denied", "absent", "no user", "error", "skipped"
 

@@ -6,16 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import line_of, printable, redacted, text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_compare import describe
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_probe import (
-    ALLOWED,
-    DENIED,
-    ERROR,
-    NO_USER,
-    SKIPPED,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from .._findings import finding, verdict
+from .compare import describe
+from .probe import ALLOWED, DENIED, ERROR, NO_USER, SKIPPED
+from .users import line_of, printable, redacted, text
 
 CONTROLS = tuple("RH-ACL-0%d" % number for number in range(1, 8))
 

@@ -8,29 +8,13 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import AclError, declared, redacted
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_apply import (
-    Plan,
-    apply,
-    diff_of,
-    login_after,
-    make_plan,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_file import (
-    folder_problem,
-    parse_file,
-    read_file,
-    render_file,
-    stage_file,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_server import AclServer
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
-    ConnectionProblem,
-    open_client,
-    require_library,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import throwaway_server
+from .._connection import ConnectionProblem, open_client, require_library
+from .._renames import normalise
+from .._throwaway import throwaway_server
+from .apply import Plan, apply, diff_of, login_after, make_plan
+from .file import folder_problem, parse_file, read_file, render_file, stage_file
+from .server import AclServer
+from .users import AclError, declared, redacted
 
 
 def renamed_commands(params):

@@ -9,19 +9,9 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import (
-    AclError,
-    hash_of,
-    line_of,
-    printable,
-    redacted,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_compare import describe
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
-    ConnectionProblem,
-    open_client,
-    password_of,
-)
+from .._connection import ConnectionProblem, open_client, password_of
+from .compare import describe
+from .users import AclError, hash_of, line_of, printable, redacted
 
 # So many lines of users to be removed are shown in a diff; a server may have 100,000 of them.
 _LINES_OF_DIFF = 1000

@@ -9,24 +9,11 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import (
-    AclError,
-    parse_line,
-    printable,
-    raw,
-    redacted,
-    text,
-    words_of,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_compare import CommandTable, differences
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
-    ConnectionProblem,
-    endpoint,
-    explain,
-    pipeline,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from .. import _connection
+from .._connection import ConnectionProblem, endpoint, explain, pipeline
+from .._renames import live_names
+from .compare import CommandTable, differences
+from .users import AclError, parse_line, printable, raw, redacted, text, words_of
 
 # No server knows this rule. At the end of ACL SETUSER it makes the server check all rules before it, and set nothing.
 _NOT_A_RULE = "only-check-the-rules-before"

@@ -7,7 +7,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_compare
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import (
+    compare as acl_compare,
+    users as acl_users,
+)
 from hypothesis import given, strategies as st
 
 # A small server. As in the real ones the container `config` is in @slow, its parts are elsewhere too.
@@ -19,7 +22,7 @@ CATEGORIES = {
     "fast": ["get", "set", "ping", "select"],
     "slow": ["keys", "flushall", "config", "config|get", "config|set", "config|help", "function", "function|load"],
 }
-TABLE = _acl_compare.CommandTable(CATEGORIES)
+TABLE = acl_compare.CommandTable(CATEGORIES)
 NAMES = [*sorted(TABLE.names), *("@" + name for name in CATEGORIES), "@all", "select|1"]
 # A first argument can be allowed, not denied: servers refuse "-select|1".
 RULE = st.builds("{}{}".format, st.sampled_from("+-"), st.sampled_from(NAMES)).filter(lambda rule: rule != "-select|1")
@@ -28,12 +31,12 @@ TOKENS = st.sampled_from(
     ["~a:*", "%R~a:*", "%W~b", "~*", "&n:*", "&*", "on", "nopass", ">one", ">two", "skip-sanitize-payload", "(+get ~x)"]
 )
 USERS = st.builds(
-    lambda rules, tokens: _acl.parse("app", [*rules, *tokens]), RULES, st.lists(TOKENS, max_size=6, unique=True)
+    lambda rules, tokens: acl_users.parse("app", [*rules, *tokens]), RULES, st.lists(TOKENS, max_size=6, unique=True)
 )
 
 
 def rights(*rules):
-    return _acl.parse("app", rules)
+    return acl_users.parse("app", rules)
 
 
 def reference(rules):
@@ -53,23 +56,23 @@ def reference(rules):
 
 @given(RULES)
 def test_rules_allow_what_their_plainest_reading_allows(rules):
-    assert TABLE.effect(_acl.settle(rules))[1] & TABLE.names == reference(rules)
+    assert TABLE.effect(acl_users.settle(rules))[1] & TABLE.names == reference(rules)
 
 
 @given(RULES)
 def test_settling_changes_no_right(rules):
-    assert TABLE.effect(_acl.settle(rules)) == TABLE.effect(("-@all", *rules))
+    assert TABLE.effect(acl_users.settle(rules)) == TABLE.effect(("-@all", *rules))
 
 
 @given(USERS, st.booleans())
 def test_a_user_is_not_different_from_itself(user, keeps_text):
-    assert _acl_compare.differences(user, user, TABLE, keeps_text) == []
+    assert acl_compare.differences(user, user, TABLE, keeps_text) == []
 
 
 @given(USERS, USERS, st.booleans())
 def test_difference_is_mutual(one, other, keeps_text):
-    there = _acl_compare.differences(one, other, TABLE, keeps_text)
-    assert there == _acl_compare.differences(other, one, TABLE, keeps_text)
+    there = acl_compare.differences(one, other, TABLE, keeps_text)
+    assert there == acl_compare.differences(other, one, TABLE, keeps_text)
 
 
 @given(RULES, st.randoms(), st.booleans())
@@ -78,56 +81,56 @@ def test_order_is_free_where_it_does_not_matter(rules, random, keeps_text):
     added = [rule for rule in rules if rule[0] == "+" and "@all" not in rule and rule != "+select|1"]
     shuffled = random.sample(added, len(added))
     # A container behind its subcommand replaces it, so these two are different text.
-    if set(_acl.settle(added)) == set(_acl.settle(shuffled)):
-        assert _acl_compare.differences(rights(*added), rights(*shuffled), TABLE, keeps_text) == []
+    if set(acl_users.settle(added)) == set(acl_users.settle(shuffled)):
+        assert acl_compare.differences(rights(*added), rights(*shuffled), TABLE, keeps_text) == []
 
 
 def test_order_is_seen_where_it_matters():
     one, other = rights("+@read", "-get"), rights("-get", "+@read")
     assert set(one.rights.commands) == set(other.rights.commands)
-    assert _acl_compare.differences(one, other, TABLE, True) == ["commands"]
+    assert acl_compare.differences(one, other, TABLE, True) == ["commands"]
 
 
 @given(USERS, TOKENS, st.booleans())
 def test_every_added_token_is_seen(user, token, keeps_text):
-    richer = _acl.parse("app", [*_acl.words_of(user), token])
+    richer = acl_users.parse("app", [*acl_users.words_of(user), token])
     if richer != user:
-        assert _acl_compare.differences(user, richer, TABLE, keeps_text) != []
+        assert acl_compare.differences(user, richer, TABLE, keeps_text) != []
 
 
 @given(USERS, st.sampled_from(NAMES))
 def test_every_added_command_is_seen_by_its_effect(user, name):
-    richer = _acl.parse("app", [*_acl.words_of(user), "+" + name])
+    richer = acl_users.parse("app", [*acl_users.words_of(user), "+" + name])
     grew = TABLE.effect(richer.rights.commands) != TABLE.effect(user.rights.commands)
-    assert _acl_compare.differences(user, richer, TABLE, False) == (["commands"] if grew else [])
+    assert acl_compare.differences(user, richer, TABLE, False) == (["commands"] if grew else [])
 
 
 @given(USERS, st.sampled_from(NAMES))
 def test_every_added_command_is_seen_by_its_text_where_servers_keep_it(user, name):
-    richer = _acl.parse("app", [*_acl.words_of(user), "+" + name])
+    richer = acl_users.parse("app", [*acl_users.words_of(user), "+" + name])
     more = set(richer.rights.commands) != set(user.rights.commands)
     if more:
-        assert _acl_compare.differences(user, richer, TABLE, True) == ["commands"]
+        assert acl_compare.differences(user, richer, TABLE, True) == ["commands"]
 
 
 def test_a_bitmap_server_may_print_other_rules_for_the_same_rights():
     wanted, printed = rights("+@read", "+set", "-@dangerous"), rights("+set", "+get")
-    assert _acl_compare.differences(wanted, printed, TABLE, False) == []
-    assert _acl_compare.differences(wanted, printed, TABLE, True) == ["commands"]
+    assert acl_compare.differences(wanted, printed, TABLE, False) == []
+    assert acl_compare.differences(wanted, printed, TABLE, True) == ["commands"]
 
 
 def test_all_of_today_is_not_all_of_tomorrow():
     everything = rights(*("+" + name for name in sorted(TABLE.names)))
-    assert _acl_compare.differences(rights("+@all"), everything, TABLE, False) == ["commands"]
+    assert acl_compare.differences(rights("+@all"), everything, TABLE, False) == ["commands"]
 
 
 def test_selectors_are_compared_by_their_rights_in_any_order():
     one = rights("(+@read -keys ~a)", "(+set ~b)")
     other = rights("(+set ~b)", "(+get ~a)")
-    assert _acl_compare.differences(one, other, TABLE, False) == []
-    assert _acl_compare.differences(one, other, TABLE, True) == ["selectors"]
-    assert _acl_compare.differences(one, rights("(+set ~b)"), TABLE, False) == ["selectors"]
-    assert _acl_compare.differences(rights("(+set ~b)"), one, TABLE, False) == ["selectors"]
+    assert acl_compare.differences(one, other, TABLE, False) == []
+    assert acl_compare.differences(one, other, TABLE, True) == ["selectors"]
+    assert acl_compare.differences(one, rights("(+set ~b)"), TABLE, False) == ["selectors"]
+    assert acl_compare.differences(rights("(+set ~b)"), one, TABLE, False) == ["selectors"]
 
 
 @pytest.mark.parametrize(
@@ -150,20 +153,20 @@ def test_what_a_user_may_run(rules, name, allowed):
 
 
 def test_first_arguments_go_with_their_command():
-    assert TABLE.effect(_acl.settle(["+select|1"])) != TABLE.effect(_acl.settle([]))
-    assert TABLE.effect(_acl.settle(["+select|1", "-@fast"])) == TABLE.effect(_acl.settle([]))
-    assert TABLE.effect(_acl.settle(["+select", "+select|1"])) == TABLE.effect(_acl.settle(["+select"]))
+    assert TABLE.effect(acl_users.settle(["+select|1"])) != TABLE.effect(acl_users.settle([]))
+    assert TABLE.effect(acl_users.settle(["+select|1", "-@fast"])) == TABLE.effect(acl_users.settle([]))
+    assert TABLE.effect(acl_users.settle(["+select", "+select|1"])) == TABLE.effect(acl_users.settle(["+select"]))
 
 
 def test_differences_are_described_without_secrets():
-    wanted = _acl.parse("app", ["on", ">one", "~a", "+get", "(+get ~x)"])
+    wanted = acl_users.parse("app", ["on", ">one", "~a", "+get", "(+get ~x)"])
     live = dataclasses.replace(
-        _acl.parse("app", [">two", "~a", "~b\udcff", "+@all", "skip-sanitize-payload"]), name="app"
+        acl_users.parse("app", [">two", "~a", "~b\udcff", "+@all", "skip-sanitize-payload"]), name="app"
     )
-    aspects = _acl_compare.differences(wanted, live, TABLE, True)
-    said = _acl_compare.describe(wanted, live, aspects)
+    aspects = acl_compare.differences(wanted, live, TABLE, True)
+    said = acl_compare.describe(wanted, live, aspects)
     assert aspects == ["enabled", "passwords", "sanitize_payload", "keys", "commands", "selectors"]
     assert "extra ~b\\xff" in said
     assert "'+@all' instead of '-@all +get'" in said
-    assert "extra #%s..., missing #%s..." % (_acl.hash_of("two")[:8], _acl.hash_of("one")[:8]) in said
-    assert _acl.hash_of("two")[:12] not in said
+    assert "extra #%s..., missing #%s..." % (acl_users.hash_of("two")[:8], acl_users.hash_of("one")[:8]) in said
+    assert acl_users.hash_of("two")[:12] not in said

@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_probe, _acl_verify
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_compare import CommandTable
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl_probe import Outcome
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import (
+    probe as acl_probe,
+    users as acl_users,
+    verify as acl_verify,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.compare import CommandTable
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.probe import Outcome
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 
 ALLOWED, DENIED = Outcome("allowed", "allowed"), Outcome("denied", "denied")
 ABSENT, NO_USER = Outcome("absent", "the command was removed"), Outcome("no user", "the user does not exist")
-LIVE = {"app": _acl.User("app", enabled=True), "idle": _acl.User("idle")}
+LIVE = {"app": acl_users.User("app", enabled=True), "idle": acl_users.User("idle")}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,7 @@ LIVE = {"app": _acl.User("app", enabled=True), "idle": _acl.User("idle")}
     ],
 )
 def test_clients_without_a_login(problem, status):
-    assert _acl_verify.judge_anonymous(problem, "h:1")["status"] == status
+    assert acl_verify.judge_anonymous(problem, "h:1")["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -38,37 +42,39 @@ def test_clients_without_a_login(problem, status):
     ],
 )
 def test_the_default_user(rules, status, actual):
-    found = _acl_verify.judge_default({"default": _acl.parse("default", rules)}, "h:1")
+    found = acl_verify.judge_default({"default": acl_users.parse("default", rules)}, "h:1")
     assert (found["status"], found["actual"]) == (status, actual)
 
 
 def judge_users(live, wanted=("app",)):
-    users = {name: _acl.parse(name, ["on", ">p"]) for name in wanted}
-    return _acl_verify.judge_users(users, live, lambda a, b: [] if a == b else ["enabled"], "h:1")
+    users = {name: acl_users.parse(name, ["on", ">p"]) for name in wanted}
+    return acl_verify.judge_users(users, live, lambda a, b: [] if a == b else ["enabled"], "h:1")
 
 
 def test_a_user_as_declared_passes():
-    (found,) = judge_users({"app": _acl.parse("app", ["on", ">p"])})
+    (found,) = judge_users({"app": acl_users.parse("app", ["on", ">p"])})
     assert (found["status"], found["subject"], found["instance"]) == ("pass", "app", "h:1")
 
 
 def test_missing_changed_and_extra_users_fail_without_showing_a_hash():
     assert judge_users({})[0]["actual"] == "the user does not exist"
-    changed, extra = judge_users({"app": _acl.parse("app", [">p"]), "ev\udcff": _acl.parse("ev\udcff", ["on", ">x"])})
+    changed, extra = judge_users(
+        {"app": acl_users.parse("app", [">p"]), "ev\udcff": acl_users.parse("ev\udcff", ["on", ">x"])}
+    )
     assert (changed["status"], changed["actual"]) == ("fail", "enabled: the user is off")
     assert (extra["status"], extra["subject"], extra["expected"]) == ("fail", "ev\\xff", "no such user")
-    assert _acl.hash_of("x")[:12] not in extra["actual"]
+    assert acl_users.hash_of("x")[:12] not in extra["actual"]
 
 
 def test_very_many_extra_users_are_counted():
-    found = judge_users({"u%d" % number: _acl.User("u%d" % number) for number in range(1000)})
+    found = judge_users({"u%d" % number: acl_users.User("u%d" % number) for number in range(1000)})
     assert len(found) == 1 + 200 + 1
     assert found[-1]["actual"] == "800 more users that are not declared"
 
 
 def test_logins_with_random_passwords():
     outcomes = {"a": DENIED, "b": ALLOWED, "c": Outcome("error", "?")}
-    assert [found["status"] for found in _acl_verify.judge_passwords(outcomes, "h:1")] == ["pass", "fail", "error"]
+    assert [found["status"] for found in acl_verify.judge_passwords(outcomes, "h:1")] == ["pass", "fail", "error"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,7 @@ def test_logins_with_random_passwords():
 )
 def test_the_matrix(user, outcome, allowed, status):
     pair = {"user": user, "command": ["GET", "x\udcff"], "allowed": allowed}
-    (found,) = _acl_verify.judge_matrix([pair], [outcome], LIVE, "h:1")
+    (found,) = acl_verify.judge_matrix([pair], [outcome], LIVE, "h:1")
     assert (found["status"], found["subject"]) == (status, "%s: GET x\\xff" % user)
 
 
@@ -106,7 +112,7 @@ def test_the_matrix(user, outcome, allowed, status):
     ],
 )
 def test_denials_of_one_user(user, outcomes, status, actual):
-    found = _acl_verify.judge_denials("RH-ACL-06", user, ["eval", "script|load"], outcomes, LIVE, "h:1")
+    found = acl_verify.judge_denials("RH-ACL-06", user, ["eval", "script|load"], outcomes, LIVE, "h:1")
     assert (found["status"], found["actual"]) == (status, actual)
     assert found["expected"] == "denied: EVAL, SCRIPT LOAD"
 
@@ -114,7 +120,7 @@ def test_denials_of_one_user(user, outcomes, status, actual):
 @pytest.mark.parametrize(
     ("rules", "granted"),
     [
-        (["+@all"], set(_acl_verify.DEFAULT_DENIED)),
+        (["+@all"], set(acl_verify.DEFAULT_DENIED)),
         (["+@all", "-@dangerous"], {"shutdown"}),
         (["+@read", "+config|set"], {"config|set"}),
         (["(+flushall)"], {"flushall"}),
@@ -122,9 +128,9 @@ def test_denials_of_one_user(user, outcomes, status, actual):
     ],
 )
 def test_the_declaration_is_not_contradicted(rules, granted):
-    names = set(_acl_verify.DEFAULT_DENIED)
+    names = set(acl_verify.DEFAULT_DENIED)
     table = CommandTable({"dangerous": sorted(names - {"shutdown"}), "slow": ["shutdown", "config", "acl", "module"]})
-    denied = _acl_verify.expected_denials(_acl.parse("app", rules), table)
+    denied = acl_verify.expected_denials(acl_users.parse("app", rules), table)
     assert set(denied) == names - granted
 
 
@@ -139,15 +145,15 @@ cmdstat_script|exists:calls=9,usec=1,usec_per_call=1.00,rejected_calls=0,failed_
 
 
 def test_scripts_that_ran_are_counted_and_refused_ones_are_not():
-    assert _acl_verify.scripts_run(STATS) == {"eval": 3, "script|load": 1}
-    assert _acl_verify.scripts_run("") == {}
+    assert acl_verify.scripts_run(STATS) == {"eval": 3, "script|load": 1}
+    assert acl_verify.scripts_run("") == {}
 
 
 def test_denied_scripts_are_found_in_the_acl_log():
     entry = [b"count", 1, b"reason", b"command", b"object", b"eval", b"username", b"app", b"age-seconds", b"1.2"]
     other = [b"count", 1, b"reason", b"auth", b"object", b"EVAL", b"username", b"root"]
     get = [b"count", 1, b"reason", b"command", b"object", b"get", b"username", b"app"]
-    assert _acl_verify.scripts_denied([entry, other, get]) == {"app": {"eval"}}
+    assert acl_verify.scripts_denied([entry, other, get]) == {"app": {"eval"}}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,7 @@ def test_denied_scripts_are_found_in_the_acl_log():
     ],
 )
 def test_who_runs_scripts(calls, denied, anybody, status):
-    found = _acl_verify.judge_scripts(calls, denied, anybody, "h:1")
+    found = acl_verify.judge_scripts(calls, denied, anybody, "h:1")
     assert (found["status"], found["severity"]) == (status, "low")
     assert not denied or "denied to app: EVAL" in found["actual"]
     assert not calls or "EVAL 3 times" in found["actual"]
@@ -192,13 +198,13 @@ class FakeServer:
     ],
 )
 def test_answers_to_dry_runs(words, reply, kind):
-    (outcome,) = _acl_probe.dry_run(FakeServer(reply), [("app", words)], {})
+    (outcome,) = acl_probe.dry_run(FakeServer(reply), [("app", words)], {})
     assert outcome.kind == kind
 
 
 def test_dry_runs_use_the_live_names():
     server = FakeServer(b"OK")
-    outcomes = _acl_probe.dry_run(
+    outcomes = acl_probe.dry_run(
         server, [("app", ["flushall"]), ("app\udcff", ["config", "SET"])], {"FLUSHALL": None, "CONFIG": "XCONFIG"}
     )
     assert [outcome.kind for outcome in outcomes] == ["absent", "allowed"]

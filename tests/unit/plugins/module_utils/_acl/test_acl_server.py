@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import pytest
 import redis
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _acl, _acl_server
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import (
+    server as acl_server,
+    users as acl_users,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 
 PARAMS = {"login_host": "h", "login_port": 1, "login_timeout": 5, "login_user": "admin"}
@@ -43,8 +46,8 @@ class Wire:
 def connect(monkeypatch):
     def make(answers=None, renamed=None):
         wire = Wire(answers or {})
-        monkeypatch.setattr(_acl_server, "pipeline", wire)
-        return _acl_server.AclServer("client", PARAMS, renamed), wire
+        monkeypatch.setattr(acl_server, "pipeline", wire)
+        return acl_server.AclServer("client", PARAMS, renamed), wire
 
     return make
 
@@ -112,17 +115,17 @@ def test_a_slow_list_of_users_asks_for_more_time(connect):
 
 def test_a_renamed_acl_is_called_by_its_name(monkeypatch):
     wire = Wire({("XACL", *command[1:]): reply for command, reply in ANSWERS.items() if command[0] == "ACL"})
-    monkeypatch.setattr(_acl_server, "pipeline", wire)
-    monkeypatch.setattr(_acl_server, "live_names", lambda *_: {"ACL": "XACL", "HELLO": "HELLO", "INFO": None})
-    server = _acl_server.AclServer("client", PARAMS, {"ACL": "XACL"})
-    server.set_users([_acl.User("a")])
+    monkeypatch.setattr(acl_server, "pipeline", wire)
+    monkeypatch.setattr(acl_server, "live_names", lambda *_: {"ACL": "XACL", "HELLO": "HELLO", "INFO": None})
+    server = acl_server.AclServer("client", PARAMS, {"ACL": "XACL"})
+    server.set_users([acl_users.User("a")])
     assert wire.sent[-1] == ("XACL", "SETUSER", b"a", b"reset", b"off", b"resetchannels", b"-@all")
 
 
 def test_a_disabled_acl_is_named(monkeypatch):
-    monkeypatch.setattr(_acl_server, "live_names", lambda *_: {"ACL": None, "HELLO": "HELLO", "INFO": "INFO"})
+    monkeypatch.setattr(acl_server, "live_names", lambda *_: {"ACL": None, "HELLO": "HELLO", "INFO": "INFO"})
     with pytest.raises(ConnectionProblem, match="renamed_commands"):
-        _acl_server.AclServer("client", PARAMS, {"ACL": ""})
+        acl_server.AclServer("client", PARAMS, {"ACL": ""})
 
 
 def refusing(bad=None):
@@ -130,7 +133,7 @@ def refusing(bad=None):
 
     def answer(command):
         for word in command[4:]:
-            if word.decode() in (bad, _acl_server._NOT_A_RULE):
+            if word.decode() in (bad, acl_server._NOT_A_RULE):
                 return redis.ResponseError("Error in ACL SETUSER modifier '%s': Syntax error" % word.decode())
         return b"OK"
 
@@ -139,11 +142,11 @@ def refusing(bad=None):
 
 def test_rules_are_checked_without_setting_anything(connect):
     server, wire = connect({("ACL", "SETUSER"): refusing()})
-    user = _acl.parse("app", ["on", ">p", "+get"])
+    user = acl_users.parse("app", ["on", ">p", "+get"])
     server.check_rules([user])
     (sent,) = [command for command in wire.sent if command[:2] == ("ACL", "SETUSER")]
     assert sent[2].startswith(b"check-")
-    assert sent[-1] == _acl_server._NOT_A_RULE.encode()
+    assert sent[-1] == acl_server._NOT_A_RULE.encode()
     assert b"off" in sent
     assert not any(word.startswith(b"#") for word in sent[3:])
     assert not any(command[:2] == ("ACL", "DELUSER") for command in wire.sent)
@@ -151,8 +154,8 @@ def test_rules_are_checked_without_setting_anything(connect):
 
 def test_a_wrong_rule_is_named_with_its_user(connect):
     server, _wire = connect({("ACL", "SETUSER"): refusing("+nosuch")})
-    users = [_acl.parse("good", ["+get"]), _acl.parse("bad", ["+nosuch"])]
-    with pytest.raises(_acl.AclError) as error:
+    users = [acl_users.parse("good", ["+get"]), acl_users.parse("bad", ["+nosuch"])]
+    with pytest.raises(acl_users.AclError) as error:
         server.check_rules(users)
     assert "'bad': Error in ACL SETUSER modifier '+nosuch'" in str(error.value)
     assert "redis 8.0.2" in str(error.value)
@@ -161,7 +164,7 @@ def test_a_wrong_rule_is_named_with_its_user(connect):
 
 def test_a_server_that_takes_any_rule_keeps_no_scratch_user(connect):
     server, wire = connect()
-    server.check_rules([_acl.User("app")])
+    server.check_rules([acl_users.User("app")])
     assert wire.sent[-1][:2] == ("ACL", "DELUSER")
     assert wire.sent[-1][2].startswith("check-")
 
@@ -182,19 +185,19 @@ def test_very_many_users_are_deleted_in_portions(connect):
 
 
 def test_errors_show_no_hash(connect):
-    hash_ = _acl.hash_of("p")
+    hash_ = acl_users.hash_of("p")
     server, _wire = connect({("ACL", "SETUSER"): redis.ResponseError("Error in modifier '#%s': no" % hash_)})
-    said = server.set_users([_acl.parse("app", [">p"])])["app"]
+    said = server.set_users([acl_users.parse("app", [">p"])])["app"]
     assert hash_[:8] in said
     assert hash_[:12] not in said
 
 
 def test_redis_6_0_gets_no_channel_rules(connect):
     server, wire = connect({("HELLO",): [b"server", b"redis", b"version", b"6.0.20"]})
-    admin = _acl.parse("admin", ["on", "nopass", "~*", "&*", "+@all"])
-    assert server.differences(admin, _acl.parse_line("user admin on nopass ~* +@all")[0]) == []
+    admin = acl_users.parse("admin", ["on", "nopass", "~*", "&*", "+@all"])
+    assert server.differences(admin, acl_users.parse_line("user admin on nopass ~* +@all")[0]) == []
     server.set_users([admin])
     assert b"&*" not in wire.sent[-1]
     # Channels that it can't confine are sent, and refused by it.
-    server.set_users([_acl.parse("app", ["&news"])])
+    server.set_users([acl_users.parse("app", ["&news"])])
     assert b"&news" in wire.sent[-1]
