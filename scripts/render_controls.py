@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
 
 GROUPS = {
     "NET": "Network",

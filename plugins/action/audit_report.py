@@ -17,7 +17,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report, _waivers
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import STATUSES
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES
 
 # More failed findings than these are in report.txt only.
 SHOWN = 15

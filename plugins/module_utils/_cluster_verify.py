@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import ALIKE
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import SLOTS, show
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import (
@@ -16,7 +17,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_
     failures,
     label,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
 
 BUS_SECONDS = 2.0

@@ -12,8 +12,8 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _config_sockets as sockets,
     _config_values as values,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import shown_value
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
 
 LOCKS = ("enable-debug-command", "enable-module-command", "enable-protected-configs")
 # Read besides the declared ones.

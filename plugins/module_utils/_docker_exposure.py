@@ -15,7 +15,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall_eval as evaluator,
     _nft_eval,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 
 CONTROL = "RH-NET-06"
 REDIS_PORT = 6379

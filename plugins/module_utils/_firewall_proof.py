@@ -12,7 +12,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall_kernel,
     _iptables,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import verdict
 
 # How many problems a finding names.
 SHOWN = 3

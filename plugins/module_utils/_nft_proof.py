@@ -18,7 +18,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _nft,
     _nft_eval,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import verdict
 
 TABLE = "%s %s" % (_nft.FAMILY, _nft.TABLE)
 # The ways of a packet: what it is called, its hook, our chain there, and what iptables calls that chain. The last also

@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import Node
 
 HIDDEN = "masterauth"

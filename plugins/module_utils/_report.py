@@ -12,7 +12,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import apply_waivers
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import flags, is_down, stale
 
 

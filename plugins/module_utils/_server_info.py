@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._versions import FIXES, assess
 
 SECTIONS = {

@@ -12,7 +12,7 @@ import re
 import types
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import verdict
 
 PROGRAM = "/usr/local/lib/redis-start-guard"
 COMMAND = "/usr/local/sbin/redis-start-guard"

@@ -12,7 +12,7 @@ import stat
 import time
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import can_offer, only, talk
 
 OFFERED, REFUSED = ("TLSv1.2", "TLSv1.3"), ("TLSv1", "TLSv1.1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
 
 
 def waiver_problems(waivers, name="waivers"):

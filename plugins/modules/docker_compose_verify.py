@@ -83,7 +83,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 
 NAME = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$")
 DEPTH = 6

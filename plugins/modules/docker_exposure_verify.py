@@ -213,7 +213,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall_host,
     _nft_eval,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 
 
 def prove(module, policy):

@@ -225,8 +225,8 @@ ports:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import port_probe as audit_port_probe
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 
 
 def main():
@@ -264,7 +264,7 @@ def main():
     if not 0 < timeout <= 60 or not 1 <= parallel <= 1000 or not 1 <= attempts <= 1000:
         module.fail_json(msg="timeout must be above 0 and at most 60, parallel and attempts between 1 and 1000.")
     try:
-        targets = _ports.check_targets(
+        targets = audit_port_probe.check_targets(
             module.params["targets"]
             + [
                 dict(
@@ -279,9 +279,9 @@ def main():
         )
     except ValueError as error:
         module.fail_json(msg=str(error))
-    looks = _ports.probe_all(targets, timeout, parallel, attempts)
+    looks = audit_port_probe.probe_all(targets, timeout, parallel, attempts)
     try:
-        findings = _ports.judge(targets, looks, module.params["allowed"])
+        findings = audit_port_probe.judge(targets, looks, module.params["allowed"])
     except ValueError as error:
         module.fail_json(msg="allowed: %s" % error)
     if not targets:
@@ -294,7 +294,7 @@ def main():
         changed=False,
         findings=findings,
         summary=count(findings),
-        open_doors=_ports.open_doors(targets, looks),
+        open_doors=audit_port_probe.open_doors(targets, looks),
         ports=ports,
     )
 

@@ -103,13 +103,13 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.args
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.audit import Audit
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import renamed_commands
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, declared
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     CONNECTION_RULES,
     ConnectionProblem,
     connect,
     redis_argument_spec,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count
 
 
 def main():

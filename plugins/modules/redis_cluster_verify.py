@@ -68,6 +68,7 @@ summary:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import (
     Server,
     mark_leaving,
@@ -78,7 +79,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_
     cluster_findings,
     probe_bus,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count
 
 
 def main():

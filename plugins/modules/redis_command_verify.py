@@ -90,6 +90,7 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _commands
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     CONNECTION_RULES,
     ConnectionProblem,
@@ -100,7 +101,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connecti
     redis,
     redis_argument_spec,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
 
 

@@ -85,7 +85,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _firewall_files,
     _firewall_host,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding, verdict
 
 
 def family_findings(module, policy, family):

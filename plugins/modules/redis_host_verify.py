@@ -72,7 +72,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _start_guard,
     _systemd,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
 # Where a server may write: its data, its log, its runtime folder, and the private /tmp that systemd gives it.

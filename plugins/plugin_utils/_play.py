@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import ROLES
 
 COLLECTION = "celebrum.redis_hardening."

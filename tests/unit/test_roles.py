@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
 
 ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").iterdir() if (path / "defaults").is_dir())
 

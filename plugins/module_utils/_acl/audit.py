@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+from .._audit.findings import finding
 from .._connection import ConnectionProblem, endpoint
-from .._findings import finding
 from .._renames import live_names
 from . import verify
 from .probe import SKIPPED, Outcome, anonymous_problem, dry_run, queue, try_wrong_passwords

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .._findings import finding, verdict
+from .._audit.findings import finding, verdict
 from .compare import describe
 from .probe import ALLOWED, DENIED, ERROR, NO_USER, SKIPPED
 from .users import line_of, printable, redacted, text

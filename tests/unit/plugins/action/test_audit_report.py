@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 
 sys.path.insert(0, str(Path(__file__).parent))
 import playbook

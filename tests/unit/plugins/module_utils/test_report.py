@@ -7,8 +7,8 @@ import json
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import STATUSES, finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES, finding
 from hypothesis import given, strategies as st
 
 NOW = datetime.datetime(2027, 1, 31, 23, 59, 58, tzinfo=datetime.UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import (
     apply_waivers,
     host_problems,

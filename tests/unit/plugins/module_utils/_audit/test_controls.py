@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import count, finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding, verdict
 
-CHECKOUT = Path(__file__).parents[4]
+CHECKOUT = Path(__file__).parents[5]
 SOURCES = {"guide", "overview", "ports", "design"} | {f"strategy-{n}" for n in range(1, 12)}
 
 

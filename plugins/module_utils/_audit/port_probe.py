@@ -17,8 +17,8 @@ import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports_source
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._findings import finding, verdict
+from . import port_probe_source
+from .findings import finding, verdict
 
 PING = b"*1\r\n$4\r\nPING\r\n"
 ANSWER_BYTES = 512
@@ -258,8 +258,8 @@ def judge(targets, looks, allowed=()):
         if state == "error":
             findings.append(finding(control, "error", expected, actual, **details))
         # Without a login it is a hole, whoever found it.
-        elif state not in SHUT + WITHOUT_LOGIN and (why := _ports_source.named(target, look, allowed)):
-            details["remediation"] = _ports_source.ADVICE
+        elif state not in SHUT + WITHOUT_LOGIN and (why := port_probe_source.named(target, look, allowed)):
+            details["remediation"] = port_probe_source.ADVICE
             findings.append(finding(control, "error", expected, "%s; %s" % (actual, why), **details))
         elif expect == "closed":
             findings.append(verdict(control, state in SHUT, expected, actual, **details))

@@ -15,7 +15,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import port_probe as audit_port_probe
 
 TIMEOUT = 0.4
 
@@ -148,8 +148,8 @@ def closed_port():
 
 
 def look(port, timeout=TIMEOUT, attempts=1, host="127.0.0.1"):
-    ((family, address),) = _ports.resolve(host, port)
-    return _ports.probe(family, address, timeout, attempts)
+    ((family, address),) = audit_port_probe.resolve(host, port)
+    return audit_port_probe.probe(family, address, timeout, attempts)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_a_farewell_is_read_even_when_ping_is_refused():
         def recv(self, _size):
             return self.parts.pop(0)
 
-    answer = _ports._exchange(Gone(), time.monotonic() + 5)
-    assert _ports.classify(answer) == "protected"
+    answer = audit_port_probe._exchange(Gone(), time.monotonic() + 5)
+    assert audit_port_probe.classify(answer) == "protected"
 
 
 def test_ipv6(listen):
@@ -259,7 +259,7 @@ def test_ipv6(listen):
 
 
 def test_zones_of_ipv6():
-    ((family, address),) = _ports.resolve("fe80::1%lo", 6379)
+    ((family, address),) = audit_port_probe.resolve("fe80::1%lo", 6379)
     assert (family, address[3]) == (socket.AF_INET6, socket.if_nametoindex("lo"))
 
 
@@ -287,18 +287,18 @@ def test_attempts_find_a_port_that_opens_for_a_moment():
 def test_attempts_are_bounded():
     seen = look(closed_port(), attempts=3)
     assert seen["state"] == "closed"
-    assert 2 * _ports.PAUSE <= seen["seconds"] < 2 * _ports.PAUSE + 1
+    assert 2 * audit_port_probe.PAUSE <= seen["seconds"] < 2 * audit_port_probe.PAUSE + 1
 
 
 def targets_of(*ports, expect="closed"):
-    return _ports.check_targets(
+    return audit_port_probe.check_targets(
         [dict(host="127.0.0.1", port=port, expect=expect, label=None) for port in ports],
     )
 
 
 def test_many_filtered_ports_take_about_one_timeout(full_port):
     started = time.monotonic()
-    looks = _ports.probe_all(targets_of(*[full_port] * 40), timeout=1, parallel=64, attempts=1)
+    looks = audit_port_probe.probe_all(targets_of(*[full_port] * 40), timeout=1, parallel=64, attempts=1)
     assert [one["state"] for one in looks] == ["filtered"] * 40
     assert time.monotonic() - started < 1.9
 
@@ -306,8 +306,8 @@ def test_many_filtered_ports_take_about_one_timeout(full_port):
 def test_of_several_addresses_the_most_exposed_counts(listen):
     listener, port = listen(answering(b"+PONG\r\n")), closed_port()
     targets = targets_of(port)
-    targets[0]["addresses"] += _ports.resolve("127.0.0.1", listener.port)
-    (seen,) = _ports.probe_all(targets, TIMEOUT, 4, 1)
+    targets[0]["addresses"] += audit_port_probe.resolve("127.0.0.1", listener.port)
+    (seen,) = audit_port_probe.probe_all(targets, TIMEOUT, 4, 1)
     assert seen["state"] == "ping"
 
 

@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import parse_source
+from .._firewall import parse_source
 
 ADVICE = "Set audit_outside_hosts to another host, which the policy does not name: for this one the port is to be open."
 

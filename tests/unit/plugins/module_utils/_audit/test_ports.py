@@ -5,20 +5,20 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import port_probe as audit_port_probe
 from hypothesis import given, strategies as st
 
 
 def targets_of(*ports, expect="closed"):
-    return _ports.check_targets(
+    return audit_port_probe.check_targets(
         [dict(host="127.0.0.1", port=port, expect=expect, label=None) for port in ports],
     )
 
 
 @given(st.binary(max_size=600))
 def test_any_answer_has_a_state_and_a_printable_line(answer):
-    assert _ports.classify(answer) in _ports.STATES
-    shown = _ports.printable(answer)
+    assert audit_port_probe.classify(answer) in audit_port_probe.STATES
+    shown = audit_port_probe.printable(answer)
     assert len(shown) <= 80
     assert shown.isascii() and shown.isprintable()
 
@@ -26,7 +26,7 @@ def test_any_answer_has_a_state_and_a_printable_line(answer):
 @given(st.binary(max_size=100))
 def test_only_redis_words_make_an_answer_more_than_open(answer):
     if not answer.startswith((b"-", b"+PONG")):
-        assert _ports.classify(answer) == "open"
+        assert audit_port_probe.classify(answer) == "open"
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,18 @@ def test_only_redis_words_make_an_answer_more_than_open(answer):
 )
 def test_wrong_targets_are_all_named_before_anything_is_probed(target, text):
     with pytest.raises(ValueError, match="target 2") as caught:
-        _ports.check_targets([dict(host="127.0.0.1", port=1), target])
+        audit_port_probe.check_targets([dict(host="127.0.0.1", port=1), target])
     assert text in str(caught.value)
 
 
 def judged(state, expect, detail=""):
     targets = targets_of(6379, expect=expect)
     looks = [dict(state=state, detail=detail)]
-    findings = _ports.judge(targets, looks)
-    return [(f["id"], f["status"]) for f in findings], _ports.open_doors(targets, looks)
+    findings = audit_port_probe.judge(targets, looks)
+    return [(f["id"], f["status"]) for f in findings], audit_port_probe.open_doors(targets, looks)
 
 
-@pytest.mark.parametrize("state", _ports.STATES)
+@pytest.mark.parametrize("state", audit_port_probe.STATES)
 def test_closed_means_closed_or_filtered(state):
     if state == "error":
         assert judged(state, "closed") == ([("RH-NET-01", "error")], 0)
@@ -80,15 +80,15 @@ def test_reachable_means_a_redis_that_demands_a_login(state, expected):
     assert judged(state, "reachable") == (expected, 0)
 
 
-@pytest.mark.parametrize("state", _ports.STATES)
+@pytest.mark.parametrize("state", audit_port_probe.STATES)
 def test_any_judges_nothing(state):
     assert judged(state, "any") == ([], 0)
 
 
 def test_findings_name_the_target_and_what_was_seen():
-    targets = _ports.check_targets([dict(host="::1", port=17000, expect="closed", label="cluster bus")])
-    (found,) = _ports.judge(targets, [dict(state="ping", detail="+PONG")])
+    targets = audit_port_probe.check_targets([dict(host="::1", port=17000, expect="closed", label="cluster bus")])
+    (found,) = audit_port_probe.judge(targets, [dict(state="ping", detail="+PONG")])
     assert (found["instance"], found["subject"]) == ("[::1]:17000", "cluster bus")
     assert found["actual"] == "is a Redis that takes commands without a login (+PONG)"
-    (found,) = _ports.judge(targets_of(6379), [dict(state="closed", detail="")])
+    (found,) = audit_port_probe.judge(targets_of(6379), [dict(state="closed", detail="")])
     assert (found["instance"], found["subject"]) == ("127.0.0.1:6379", "port 6379")

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls import CONTROLS
+from .controls import CONTROLS
 
 STATUSES = ("pass", "fail", "waived", "skipped", "error")
 

@@ -10,9 +10,9 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import port_probe as audit_port_probe
 
-PROGRAM = Path(__file__).parents[4] / "roles/port_notice/files/redis_port_notice.py"
+PROGRAM = Path(__file__).parents[5] / "roles/port_notice/files/redis_port_notice.py"
 _spec = importlib.util.spec_from_file_location("redis_port_notice", PROGRAM)
 program = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(program)
@@ -20,12 +20,12 @@ _spec.loader.exec_module(program)
 
 def said(port):
     service = program.Service(program.parse(["--port", "6379", "--use-port", "7000-7002", "--contact", "ops"]))
-    return program.Conversation(service.text(port)).feed(_ports.PING)
+    return program.Conversation(service.text(port)).feed(audit_port_probe.PING)
 
 
 def test_what_the_program_says_is_the_notice():
-    assert _ports.classify(said(6379), 6379) == "notice"
-    assert _ports.classify(said(6379)) == "notice"
+    assert audit_port_probe.classify(said(6379), 6379) == "notice"
+    assert audit_port_probe.classify(said(6379)) == "notice"
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_what_the_program_says_is_the_notice():
     ],
 )
 def test_others_are_not(answer, state):
-    assert _ports.classify(answer, 6379) == state
+    assert audit_port_probe.classify(answer, 6379) == state
 
 
-@pytest.mark.parametrize("state", _ports.STATES)
+@pytest.mark.parametrize("state", audit_port_probe.STATES)
 def test_where_the_notice_is_expected_nothing_else_passes(state):
-    targets = _ports.check_targets([dict(host="127.0.0.1", port=6379, expect="notice", label=None)])
+    targets = audit_port_probe.check_targets([dict(host="127.0.0.1", port=6379, expect="notice", label=None)])
     looks = [dict(state=state, detail="")]
-    (found,) = _ports.judge(targets, looks)
+    (found,) = audit_port_probe.judge(targets, looks)
     assert found["id"] == "RH-NET-01"
     assert found["status"] == {"notice": "pass", "error": "error"}.get(state, "fail")
-    assert _ports.open_doors(targets, looks) == int(state not in ("closed", "filtered", "error", "notice"))
+    assert audit_port_probe.open_doors(targets, looks) == int(state not in ("closed", "filtered", "error", "notice"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _ports, _ports_source
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import (
+    port_probe as audit_port_probe,
+    port_probe_source as audit_port_probe_source,
+)
 
 ALLOWED = [
     {"port": 6379, "sources": ["10.0.3.0/24", "fd00::7"]},
@@ -14,7 +17,7 @@ ALLOWED = [
 
 def named(mine, port=6379, expect="closed", address="10.0.4.7", allowed=ALLOWED):
     target = {"expect": expect, "port": port}
-    return _ports_source.named(target, {"address": address}, allowed, lambda _address, _port: mine)
+    return audit_port_probe_source.named(target, {"address": address}, allowed, lambda _address, _port: mine)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +50,13 @@ def test_what_proves(arguments):
 
 
 def test_the_finding_names_the_variable(monkeypatch):
-    targets = _ports.check_targets([{"host": "127.0.0.1", "port": 6379, "expect": "closed", "label": None}])
-    monkeypatch.setattr(_ports_source, "named", lambda *_arguments: "it was tried from 10.0.3.5")
-    for state in _ports.STATES:
-        (found,) = _ports.judge(targets, [{"state": state, "detail": "x", "address": "10.0.4.7"}], ALLOWED)
-        if state in _ports.SHUT:
+    targets = audit_port_probe.check_targets([{"host": "127.0.0.1", "port": 6379, "expect": "closed", "label": None}])
+    monkeypatch.setattr(audit_port_probe_source, "named", lambda *_arguments: "it was tried from 10.0.3.5")
+    for state in audit_port_probe.STATES:
+        (found,) = audit_port_probe.judge(targets, [{"state": state, "detail": "x", "address": "10.0.4.7"}], ALLOWED)
+        if state in audit_port_probe.SHUT:
             assert found["status"] == "pass"
-        elif state in _ports.WITHOUT_LOGIN:
+        elif state in audit_port_probe.WITHOUT_LOGIN:
             assert found["status"] == "fail"
         else:
             assert found["status"] == "error"
@@ -62,5 +65,5 @@ def test_the_finding_names_the_variable(monkeypatch):
 
 
 def test_the_kernel_tells_the_own_address():
-    assert _ports_source.own_address("127.0.0.1", 6379) == "127.0.0.1"
-    assert _ports_source.own_address("no-such-host.invalid", 6379) is None
+    assert audit_port_probe_source.own_address("127.0.0.1", 6379) == "127.0.0.1"
+    assert audit_port_probe_source.own_address("no-such-host.invalid", 6379) is None

@@ -12,9 +12,9 @@ The entries stand in the files _controls_*.py.
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls_access import ACCESS
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls_group import GROUP
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._controls_server import SERVER
+from .controls_access import ACCESS
+from .controls_group import GROUP
+from .controls_server import SERVER
 
 FIELDS = ("title", "severity", "why", "sources", "fix")
 CONTROLS = {
