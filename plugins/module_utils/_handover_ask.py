@@ -12,7 +12,7 @@ import time
 import types
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config, _config_guarded, _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
     Refused,

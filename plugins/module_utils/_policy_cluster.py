@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import mark_leaving
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_plan import FEWEST_MASTERS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import mark_leaving
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.plan import FEWEST_MASTERS
 
 
 def cluster_problems(settings):

@@ -131,15 +131,16 @@ cluster_nodes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _cluster_plan as planner, _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster import plan as planner
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,
     mark_leaving,
     node_options,
     option_problems,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import show
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_run import Run, Stopped
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import show
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.run import Run, Stopped
 
 
 def main():

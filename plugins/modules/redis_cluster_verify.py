@@ -69,13 +69,13 @@ summary:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,
     mark_leaving,
     node_options,
     option_problems,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_verify import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.verify import (
     cluster_findings,
     probe_bus,
 )

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Attached, Refused, Said, Watch
 from hypothesis import given, strategies as st
 

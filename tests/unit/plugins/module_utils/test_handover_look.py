@@ -10,7 +10,7 @@ import types
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_look
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused, Said, Watch, shard_of
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import collections
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import ALIKE
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import SLOTS, show
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import (
-    disagreement,
-    failures,
-    label,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
+from .. import _tls
+from .._audit.findings import finding, verdict
+from .._tls_probe import talk
+from .client import ALIKE
+from .nodes import SLOTS, show
+from .state import disagreement, failures, label
 
 BUS_SECONDS = 2.0
 

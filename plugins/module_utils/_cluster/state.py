@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import SLOTS, show
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_plan import Node, State
+from .nodes import SLOTS, show
+from .plan import Node, State
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes, ranges, show
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes, ranges, show
 from hypothesis import given, strategies as st
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_spread import choose_by_zone, place
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.placement import choose_by_zone, place
 from hypothesis import given, settings, strategies as st
 
 ZONES = st.sampled_from("xyz")

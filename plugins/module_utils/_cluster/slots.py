@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis
+from .._config_live import text
+from .._connection import redis
 
 # Slots that are open at a time: few, because an interrupted run leaves them open; not one, because of the round trips.
 SLOTS_AT_A_TIME = 32

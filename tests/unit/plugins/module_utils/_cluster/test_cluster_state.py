@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import Asked, Problem, assemble
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import Asked, Problem, assemble
 
 SHARES = {"a": "0-5460", "b": "5461-10921", "c": "10922-16383"}
 

@@ -6,8 +6,8 @@ import collections
 import copy
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import SLOTS
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_plan import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import SLOTS
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.plan import (
     Node,
     State,
     impossible,

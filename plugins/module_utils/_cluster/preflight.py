@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_plan import Node, State
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import Problem, assemble
+from .plan import Node, State
+from .state import Problem, assemble
 
 
 def assemble_early(asked):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import mark_leaving
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_early import assemble_early
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_plan import impossible, plan
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import Asked, Problem, assemble
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import mark_leaving
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.plan import impossible, plan
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.preflight import assemble_early
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import Asked, Problem, assemble
 from test_cluster_state import cluster
 
 SILENT = Problem("no answer", silent=True)

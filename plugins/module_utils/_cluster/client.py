@@ -10,11 +10,11 @@ import ipaddress
 import re
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import Asked, Problem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names, rename_problems
+from .. import _connection
+from .._config_live import text
+from .._renames import live_names, rename_problems
+from .nodes import parse_nodes
+from .state import Asked, Problem
 
 COMMANDS = ("CLUSTER", "INFO", "CONFIG", "MIGRATE", "FUNCTION")
 # What must be alike on all nodes, and where a node's clients connect.

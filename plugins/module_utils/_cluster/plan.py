@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import SLOTS
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_spread import choose_by_zone, place
+from .nodes import SLOTS
+from .placement import choose_by_zone, place
 
 FEWEST_MASTERS = 3
 # More phases than a plan can have: what needs more goes in circles.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _cluster_plan as planner
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_ask import loopback_problem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_early import assemble_early
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_nodes import ranges
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_slots import Mover
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster_state import assemble
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis
+from .._connection import redis
+from . import plan as planner
+from .client import loopback_problem
+from .nodes import ranges
+from .preflight import assemble_early
+from .slots import Mover
+from .state import assemble
 
 PAUSE = 0.1
 # The bus needs a moment: what shows no effect yet is not repeated before this.
