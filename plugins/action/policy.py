@@ -18,10 +18,10 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _policy_notice,
     _policy_ports,
     _policy_sentinel,
-    _policy_settings,
     _policy_tls,
     _waivers,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import declared as config_declared
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils import _inventory
 
@@ -93,7 +93,7 @@ class ActionModule(ActionBase):
         problems += _policy_notice.notice_problems(settings, ssh_ports)
         if set(roles) - _ON_CONTROLLER:
             problems += _policy.system_problems(facts, settings.get("redis_allow_untested_system", False))
-        for check in (_policy.policy_problems, _policy_settings.settings_problems, _policy_tls.tls_problems):
+        for check in (_policy.policy_problems, config_declared.settings_problems, _policy_tls.tls_problems):
             problems += _policy_instances.of_each(check, settings)
         for check in (
             _policy_container.container_problems,

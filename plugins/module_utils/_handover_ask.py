@@ -11,9 +11,13 @@ import stat
 import time
 import types
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config, _config_guarded, _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    desired as config_desired,
+    guarded_file as config_guarded_file,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
     Refused,
     Watch,
@@ -201,8 +205,8 @@ def config_text(params):
     """Return the text of the server's configuration file. Raises Refused."""
     path = params.get("config_file")
     try:
-        found = _config_guarded.read(path) if path else None
-    except _config.Refused as problem:
+        found = config_guarded_file.read(path) if path else None
+    except config_desired.Refused as problem:
         raise Refused(str(problem)) from problem
     if found is None:
         raise Refused(
@@ -220,9 +224,9 @@ def write_following(params, before, host, port):
     """
     path, wanted = params["config_file"], following(before, host, port)
     try:
-        if _config_guarded.read(path) == wanted:
+        if config_guarded_file.read(path) == wanted:
             return
         mode = stat.S_IMODE(os.lstat(path).st_mode)
-        _config_guarded.write(types.SimpleNamespace(params=dict(owner=None, group=None, mode=mode)), path, wanted)
-    except (_config.Refused, OSError) as problem:
+        config_guarded_file.write(types.SimpleNamespace(params=dict(owner=None, group=None, mode=mode)), path, wanted)
+    except (config_desired.Refused, OSError) as problem:
         raise Refused(str(problem)) from problem

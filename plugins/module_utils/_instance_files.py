@@ -14,14 +14,14 @@ import re
 import shutil
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config,
-    _config_file,
-    _config_guarded as guarded,
-    _config_rewritten as rewritten,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    desired as config_desired,
+    file as config_file,
+    guarded_file as guarded,
+    rewritten,
 )
 
-Refused = _config.Refused
+Refused = config_desired.Refused
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 # Folders beside those of the instances, which belong to the default instance and to Sentinel.
 _TAKEN = ("appendonlydir", "conf", "sentinel")
@@ -50,8 +50,8 @@ class Files:
         """Return {canonical directive: arguments} of the configuration in use, None without one. Raises Refused."""
         path = self.said(drop_in) or self.config
         # One in /etc is root's; any other is in a folder that the server can write to.
-        text = (_config_file if path.startswith("/etc/") else guarded).read(self.root + path)
-        return None if text is None else rewritten.as_read(_config.parse(text))
+        text = (config_file if path.startswith("/etc/") else guarded).read(self.root + path)
+        return None if text is None else rewritten.as_read(config_desired.parse(text))
 
     def stop_problem(self, unit, drop_in):
         """Return why stopping the running server would lose its data, or ''."""
@@ -81,13 +81,13 @@ class Files:
                 text = guarded.read(self.root + path)
             except Refused as problem:
                 raise Refused("purge %s: nothing was deleted. %s" % (self.name, problem)) from problem
-            for name, words in rewritten.as_read(_config.parse(text or "")).items():
+            for name, words in rewritten.as_read(config_desired.parse(text or "")).items():
                 # The package's own file may say nothing of its users and has the same log.
                 if name in places and words not in ([places[name]], [""], []):
                     raise Refused(
                         "purge %s: nothing was deleted. By %s its %s is %s, which is not where this collection puts "
                         "it, %s: delete its files yourself, that configuration last."
-                        % (self.name, path, name, _config.printable(" ".join(words)), places[name])
+                        % (self.name, path, name, config_desired.printable(" ".join(words)), places[name])
                     )
         return [
             *self._matching(os.path.dirname(self.config), {self.config, self.aclfile}.__contains__),

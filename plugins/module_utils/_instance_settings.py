@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_rewritten import as_read
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.rewritten import as_read
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import has_tls
 
 # Directive -> variable without prefix, where one is the other.

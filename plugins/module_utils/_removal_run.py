@@ -14,14 +14,16 @@ from types import SimpleNamespace
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _backends,
-    _config,
-    _config_guarded as guarded,
     _firewall_files,
     _firewall_host,
     _removal,
     _start_guard,
     _systemd,
     _units,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    desired as config_desired,
+    guarded_file as guarded,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files
 
@@ -170,7 +172,7 @@ class Removal:
         text = guarded.read(server.file)
         if text is not None:
             # It would say that changes are undone.
-            guarded.write(for_root, server.home, text.removeprefix(_config.HEADER + "\n"))
+            guarded.write(for_root, server.home, text.removeprefix(config_desired.HEADER + "\n"))
         for path in (server.home, server.files.aclfile):
             guarded.settle(for_root, path, {})
         folder = os.path.dirname(server.home)

@@ -11,7 +11,7 @@ import re
 import socket
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
     Node,

@@ -10,7 +10,7 @@ import re
 import socket
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import Peer, View, parse_file
 
 NO_SUCH_MASTER = "No such master with that name"

@@ -10,7 +10,7 @@ import os
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._versions import FIXES, assess
 
 SECTIONS = {

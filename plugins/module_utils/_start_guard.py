@@ -11,8 +11,10 @@ import os
 import re
 import types
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_guarded
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    guarded_file as config_guarded_file,
+)
 
 PROGRAM = "/usr/local/lib/redis-start-guard"
 COMMAND = "/usr/local/sbin/redis-start-guard"
@@ -61,7 +63,7 @@ def install(unit, guard, check=False):
     of the settings.
     """
     path = "%s/%s.json" % (SETTINGS, unit)
-    before = _config_guarded.read(path) or ""
+    before = config_guarded_file.read(path) or ""
     if guard is None:
         if before and not check:
             os.unlink(path)
@@ -74,12 +76,12 @@ def install(unit, guard, check=False):
     wanted = {"%s/%s" % (PROGRAM, name): (text, "0644") for name, text in guard["program"].items()}
     wanted[COMMAND] = (_WRAPPER, "0755")
     wanted[path] = (after, "0644")
-    differing = {place: entry for place, entry in wanted.items() if _config_guarded.read(place) != entry[0]}
+    differing = {place: entry for place, entry in wanted.items() if config_guarded_file.read(place) != entry[0]}
     if not check:
         for place, (text, mode) in differing.items():
             os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
             owner = types.SimpleNamespace(params=dict(owner="root", group="root", mode=mode))
-            _config_guarded.write(owner, place, text)
+            config_guarded_file.write(owner, place, text)
     return bool(differing), before, after
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _switch, _systemd, _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_values import canonical
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import canonical
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk

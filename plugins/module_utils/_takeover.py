@@ -9,12 +9,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_hazards as hazards,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_rewritten import as_read
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_settings import OWNED
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards, values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.declared import OWNED
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.rewritten import as_read
 
 # What can be allowed by name. Anything else that is found has to be put right.
 KINDS = (

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_hazards as hazards,
-    _config_live as live_config,
-    _config_values as values,
-)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    hazards,
+    live as live_config,
+    values,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
     ConnectionProblem,
     open_client,

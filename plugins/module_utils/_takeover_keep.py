@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_file import plain_text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.included import plain_text
 
 
 def with_users(old, *aclfiles):

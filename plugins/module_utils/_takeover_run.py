@@ -11,14 +11,16 @@ import shlex
 from dataclasses import replace
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config,
     _connection,
     _takeover as takeover,
     _takeover_ask as asking,
-    _takeover_file as files,
     _takeover_find as find,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    desired as config_desired,
+    included as files,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
@@ -112,7 +114,7 @@ class Look:
             with throwaway_server(binary, []) as path:
                 return asking.defaults_of(path)
         except (StartFailed, _connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
-            raise _config.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
+            raise config_desired.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
 
 
 _ENGINES = ("redis", "valkey")
@@ -125,7 +127,7 @@ def wanted_of(params):
     if params["ports"] is not None:
         sources = {entry["port"]: entry.get("sources") or [] for entry in params["ports"]}
     return takeover.Wanted(
-        settings=_config.desired(params["settings"], {}, params["renamed_commands"]),
+        settings=config_desired.desired(params["settings"], {}, params["renamed_commands"]),
         renamed=params["renamed_commands"],
         users=acl_users.declared(params["users"]),
         topology=params["topology"],

@@ -215,12 +215,8 @@ took_over:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hide_misplaced_secrets
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_run import (
-    Refused,
-    Run,
-    open_connection,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import hide_misplaced_secrets
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import Refused, Run, open_connection
 
 
 def main():

@@ -76,18 +76,15 @@ anonymous:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_live as live_config,
-    _config_sockets as sockets,
-    _connection,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config, sockets
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import (
     Refused,
     desired,
     hidden_names,
     hide_misplaced_secrets,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_verify import READ, Verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.verify import READ, Verify
 
 
 def main():

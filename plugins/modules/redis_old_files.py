@@ -73,11 +73,11 @@ import datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _takeover_file as files,
     _takeover_find as find,
     _takeover_keep as keeping,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import included as files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 
 
 def main():

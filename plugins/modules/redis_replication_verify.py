@@ -90,7 +90,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _replication_verify,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names, rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_spec import nodes_argument_spec
 

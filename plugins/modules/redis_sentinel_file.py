@@ -112,12 +112,9 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_guarded as guarded,
-    _sentinel_file,
-    _systemd,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import guarded_file as guarded
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 
 
 class File:

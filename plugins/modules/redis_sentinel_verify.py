@@ -94,7 +94,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.probe import anonymous_problem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import passed_on
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk

@@ -78,13 +78,10 @@ anonymous:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_sockets as sockets,
-    _connection,
-    _server_info as server_info,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_live import parse_info
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _server_info as server_info
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import sockets
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import parse_info
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
 

@@ -197,11 +197,11 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config,
     _connection,
     _replication_spec,
     _start_guard,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config_desired
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
@@ -247,7 +247,7 @@ def place_guard(module):
         changed, before, after = _start_guard.install(
             module.params["unit"], module.params["start_guard"], module.check_mode
         )
-    except (_config.Refused, OSError) as problem:
+    except (config_desired.Refused, OSError) as problem:
         module.fail_json(msg="The start guard can't be put in place: %s" % problem)
     path = "%s/%s.json" % (_start_guard.SETTINGS, module.params["unit"])
     differs = dict(before_header=path, after_header=path, before=before, after=after)

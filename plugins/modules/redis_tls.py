@@ -110,14 +110,10 @@ import ssl
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_live as live_config,
-    _connection,
-    _tls,
-    _tls_files,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_run import open_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _tls, _tls_files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import open_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
 
 

@@ -9,10 +9,7 @@ import stat
 import tempfile
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_table as table,
-    _config_values as values,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import directives as table, values
 from config_lab import arguments, declared, everything, get
 
 CHANGES = {

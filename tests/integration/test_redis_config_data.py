@@ -11,7 +11,7 @@ import re
 import socket
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards
 from config_lab import arguments, declared, everything, get
 
 WRITES = """

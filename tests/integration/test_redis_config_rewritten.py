@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config
 from config_lab import arguments, declared, get
 from conftest import NAMES, Server
 from waiting import wait_for

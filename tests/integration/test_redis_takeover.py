@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import HEADER
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_find import unit_of
 from config_lab import declared, get
 

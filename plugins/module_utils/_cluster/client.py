@@ -11,7 +11,7 @@ import re
 import socket
 
 from .. import _connection
-from .._config_live import text
+from .._config.live import text
 from .._renames import live_names, rename_problems
 from .nodes import parse_nodes
 from .state import Asked, Problem

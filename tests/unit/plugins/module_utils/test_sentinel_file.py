@@ -8,7 +8,7 @@ import hashlib
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file as subject
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from hypothesis import given, strategies as st
 
 SECRET = "correct-horse-battery"

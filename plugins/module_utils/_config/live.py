@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_table as table,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused, suggestion
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import pipeline
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import COMMANDS, live_names
+from .._connection import pipeline
+from .._renames import COMMANDS, live_names
+from . import directives as table, values
+from .desired import Refused, suggestion
 
 # What decides which data a restart loads; read whether declared or not.
 DATA_DIRECTIVES = ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname")

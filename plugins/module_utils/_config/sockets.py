@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import REDIS_PY_VERSION
+from .._connection import REDIS_PY_VERSION
 
 LISTEN, ESTABLISHED = "0A", "01"
 

@@ -13,7 +13,7 @@ import os
 import re
 import struct
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_values as values
+from . import values
 
 _DEFAULTS = {
     "appendonly": "no",

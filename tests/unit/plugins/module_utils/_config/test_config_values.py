@@ -5,11 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_table as table,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import split_line
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import directives as table, values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.syntax import split_line
 from hypothesis import given, strategies as st
 from test_config_line import TEXT
 

@@ -12,7 +12,7 @@ import os
 import pwd
 import tempfile
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+from .desired import Refused
 
 
 def problems(params):

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired, hidden_names
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_verify import Verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import desired, hidden_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.verify import Verify
 
 PRESENT = {
     "bind": "127.0.0.1 -::1",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_hazards as hazards
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards
 from hypothesis import given, strategies as st
 
 NOW = {

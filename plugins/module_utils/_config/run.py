@@ -10,20 +10,20 @@ import contextlib
 import errno
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config as config,
-    _config_file as files,
-    _config_guarded as guarded,
-    _config_hazards as hazards,
-    _config_live as live_config,
-    _config_rewritten as rewritten,
-    _config_table as table,
-    _config_values as values,
-    _connection,
-    _takeover_file as included,
+from .. import _connection
+from .._renames import live_names, normalise
+from .._throwaway import StartFailed, throwaway_server
+from . import (
+    desired as config,
+    directives as table,
+    file as files,
+    guarded_file as guarded,
+    hazards,
+    included,
+    live as live_config,
+    rewritten,
+    values,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names, normalise
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
 Refused = config.Refused
 

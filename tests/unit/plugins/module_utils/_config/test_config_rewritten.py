@@ -5,10 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config as config,
-    _config_rewritten as rewritten,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config, rewritten
 from hypothesis import given, strategies as st
 
 WANTED = config.desired(

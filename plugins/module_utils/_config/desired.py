@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import difflib
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_table as table,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import split_line
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_lines, rename_problems
+from .._renames import rename_lines, rename_problems
+from . import directives as table, values
+from .syntax import split_line
 
 HEADER = "# Managed by celebrum.redis_hardening. Changes made here are undone; change the inventory instead."
 

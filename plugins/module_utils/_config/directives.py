@@ -115,7 +115,7 @@ ENUMS = {
 }
 SHUTDOWN_FLAGS = ("default", "save", "nosave", "now", "force")
 
-# Kinds of their own, see _config_values.py.
+# Kinds of their own, see _config/values.py.
 SPECIAL = {
     "bind": "words",
     "client-output-buffer-limit": "buffer limits",

@@ -14,8 +14,8 @@ import hashlib
 import os
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_table as table
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import quote
+from . import directives as table
+from .syntax import quote
 
 _UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
 # What the flag A stands for. The flag n is left out of comparisons: no server prints it.

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_sockets as sockets,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import shown_value
+from .._audit.findings import finding, verdict
+from . import sockets, values
+from .desired import shown_value
 
 LOCKS = ("enable-debug-command", "enable-module-command", "enable-protected-configs")
 # Read besides the declared ones.

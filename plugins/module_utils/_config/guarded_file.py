@@ -17,8 +17,8 @@ import pwd
 import secrets
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_file as files
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+from . import file as files
+from .desired import Refused
 
 _LARGEST = 1 << 20
 _UNSUPPORTED = ("seuser", "serole", "setype", "selevel", "attributes")

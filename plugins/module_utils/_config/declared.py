@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_table as table,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_settings import DIRECT
+from .._instance_settings import DIRECT
+from . import directives as table, values
 
 _GROUPS = "redis_topology and the variables of groups"
 _UNIT = "the systemd unit"

@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_sockets as sockets
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import sockets
 from hypothesis import given, strategies as st
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

@@ -11,12 +11,8 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config as config,
-    _config_rewritten as rewritten,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
+from .._renames import rename_problems
+from . import desired as config, rewritten, values
 
 LARGEST = 1 << 20
 _MOST_FILES, _DEEPEST = 100, 16

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import HEADER
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_file import LARGEST, read
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.included import LARGEST, read
 
 
 @pytest.fixture

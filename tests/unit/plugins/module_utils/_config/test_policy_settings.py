@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _config_table as table,
-    _config_values as values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_settings import settings
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_settings import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import directives as table, values
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.declared import (
     OWNED,
     REFUSED,
     settings_problems,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_settings import settings
 
 
 def problems(text, **more):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config as config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config
 from hypothesis import given, strategies as st
 
 CANARY = "canary-5f2d"

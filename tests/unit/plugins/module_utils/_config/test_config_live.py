@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _config_live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 
 NAMES = {"CONFIG": "CONFIG", "INFO": "INFO", "ACL": "ACL", "COMMAND": "COMMAND", "BGREWRITEAOF": "BGREWRITEAOF"}
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config_line import quote, split_line
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.syntax import quote, split_line
 from hypothesis import given, strategies as st
 
 LETTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("\udc80\udcff\"'\\ #")
