@@ -74,7 +74,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose_ready as ready
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import ready
 
 PROJECT = '{{index .Config.Labels "com.docker.compose.project.working_dir"}}'
 

@@ -82,8 +82,10 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
+    exposure as compose_exposure,
+)
 
 NAME = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$")
 DEPTH = 6
@@ -117,14 +119,14 @@ def read(path):
     with open(path, "rb") as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise _compose.Unreadable("line 1: it has more than %d bytes" % LARGEST)
+        raise compose_exposure.Unreadable("line 1: it has more than %d bytes" % LARGEST)
     return content.decode("utf-8", "replace")
 
 
 def environment_of(path):
     try:
-        return _compose.parse_env(read(os.path.join(os.path.dirname(path), ".env")))
-    except (OSError, _compose.Unreadable):
+        return compose_exposure.parse_env(read(os.path.join(os.path.dirname(path), ".env")))
+    except (OSError, compose_exposure.Unreadable):
         return {}
 
 
@@ -137,8 +139,8 @@ def with_references(files):
             continue
         known.add(path)
         try:
-            others = _compose.references(read(path), environment_of(path))
-        except (OSError, _compose.Unreadable):
+            others = compose_exposure.references(read(path), environment_of(path))
+        except (OSError, compose_exposure.Unreadable):
             # findings_of() says so.
             continue
         paths = [os.path.join(os.path.dirname(path), other) for other in others]
@@ -149,8 +151,8 @@ def with_references(files):
 def findings_of(path, options):
     """Return the findings of one file: a failed one for each line to change."""
     try:
-        faults = _compose.faults(read(path), options["ports"], environment_of(path), options["allow_loopback"])
-    except (OSError, _compose.Unreadable) as error:
+        faults = compose_exposure.faults(read(path), options["ports"], environment_of(path), options["allow_loopback"])
+    except (OSError, compose_exposure.Unreadable) as error:
         told = error.strerror if isinstance(error, OSError) else str(error)
         actual, mend = "can't be read: %s" % told, "Mend %s, or take it out of the searched folders." % path
         return [
@@ -184,7 +186,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    if _compose.yaml is None:
+    if compose_exposure.yaml is None:
         module.fail_json(msg=missing_required_lib("PyYAML (Debian: python3-yaml)"))
     options = module.params
     files = set(files_of_containers(module) if options["containers"] else [])

@@ -205,45 +205,43 @@ containers:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_doors,
-    _docker_engine,
-    _docker_exposure,
-    _firewall,
-    _firewall_host,
-    _nft_eval,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_host, _nft_eval
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import (
+    endpoints as exposure_endpoints,
+    engine as exposure_engine,
+    survey as exposure_survey,
+)
 
 
 def prove(module, policy):
     """Return (containers, findings)."""
     path = module.params["socket"]
-    seen = _docker_engine.processes()
+    seen = exposure_engine.processes()
     expected, details = "an engine that can be asked", dict(subject="Docker")
-    if not _docker_engine.runs(seen, _docker_engine.ENGINE):
-        if _docker_engine.runs(seen, _docker_engine.SHIM):
+    if not exposure_engine.runs(seen, exposure_engine.ENGINE):
+        if exposure_engine.runs(seen, exposure_engine.SHIM):
             actual = "containers run without their engine; start it: systemctl start docker"
-            return [], [finding(_docker_exposure.CONTROL, "error", expected, actual, remediation=actual, **details)]
+            return [], [finding(exposure_survey.CONTROL, "error", expected, actual, remediation=actual, **details)]
         # Its socket may be there all the same; to connect there would start it.
-        return [], [finding(_docker_exposure.CONTROL, "skipped", expected, "no Docker engine runs here", **details)]
+        return [], [finding(exposure_survey.CONTROL, "skipped", expected, "no Docker engine runs here", **details)]
     try:
-        engine = _docker_engine.ask(os.path.realpath(path))
+        engine = exposure_engine.ask(os.path.realpath(path))
         saves = {family: _firewall_host.read_save(module, family) for family in _firewall_host.families()}
-        nft = _nft_eval.parse(_docker_engine.read_nft(module))
-    except (_docker_engine.EngineProblem, _firewall_host.HostProblem) as problem:
-        return [], [finding(_docker_exposure.CONTROL, "error", expected, problem, remediation=str(problem), **details)]
-    facts = _docker_doors.Facts(
+        nft = _nft_eval.parse(exposure_engine.read_nft(module))
+    except (exposure_engine.EngineProblem, _firewall_host.HostProblem) as problem:
+        return [], [finding(exposure_survey.CONTROL, "error", expected, problem, remediation=str(problem), **details)]
+    facts = exposure_endpoints.Facts(
         **engine,
-        activities=_docker_engine.activities(engine["containers"]),
-        listeners=[(address, port) for _inode, address, port in _docker_engine.listening()],
-        interfaces=_docker_engine.interfaces(),
+        activities=exposure_engine.activities(engine["containers"]),
+        listeners=[(address, port) for _inode, address, port in exposure_engine.listening()],
+        interfaces=exposure_engine.interfaces(),
         saves=saves,
         nft=nft,
-        forwarding=_docker_engine.forwarding(),
+        forwarding=exposure_engine.forwarding(),
     )
-    containers = _docker_exposure.survey(facts, policy)
-    return containers, _docker_exposure.findings(containers)
+    containers = exposure_survey.survey(facts, policy)
+    return containers, exposure_survey.findings(containers)
 
 
 def main():

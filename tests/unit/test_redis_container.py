@@ -9,7 +9,10 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose, _instance_settings
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
+    exposure as compose_exposure,
+)
 
 ROLES = Path(__file__).parents[2] / "roles"
 TEMPLATE = ROLES / "redis_container" / "templates" / "compose.yaml.j2"
@@ -85,9 +88,9 @@ def project(**other):
 
 
 def test_the_project_passes_our_own_check():
-    assert _compose.faults(project(), range(1, 65536)) == []
+    assert compose_exposure.faults(project(), range(1, 65536)) == []
     # The check is not blind to it: with a port published, it sees the server.
-    assert _compose.faults(project().replace("    read_only: true\n", "    ports: ['9000:9000']\n", 1), [])
+    assert compose_exposure.faults(project().replace("    read_only: true\n", "    ports: ['9000:9000']\n", 1), [])
 
 
 def test_the_project_is_confined():

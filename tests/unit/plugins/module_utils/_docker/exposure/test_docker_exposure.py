@@ -12,11 +12,11 @@ import json
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_exposure,
     _firewall,
     _firewall_eval as evaluator,
     _nft_eval,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import survey as exposure_survey
 from docker_facts import POLICY, VERSIONS, closed, container, guarded, only, only_doors, sample, with_saves
 
 NFT = json.dumps(
@@ -37,7 +37,7 @@ def lan(name):
 def test_an_open_host(name):
     facts = sample(name)
     assert closed(facts) == {"inside": ["by a route to 172.30.0.2:6379/tcp"]}
-    doors = {one["name"]: [door["text"] for door in one["published"]] for one in _docker_exposure.survey(facts, POLICY)}
+    doors = {one["name"]: [door["text"] for door in one["published"]] for one in exposure_survey.survey(facts, POLICY)}
     host, short = ("10.77.4.11", "11") if name == "bookworm" else ("10.77.4.12", "12")
     published, route, on_host = "published %s->6379/tcp", "by a route to %s/tcp", "on the host's network %s/tcp"
     both = "published 0.0.0.0:%d->6379/tcp", "published [::]:%d->6379/tcp"
@@ -73,7 +73,7 @@ def test_our_chains_close_6379_but_not_what_docker_proxy_takes_for_it(name):
     facts = with_saves(sample(name), guarded(POLICY, 4), guarded(POLICY, 6))
     still_open = {
         one["name"]: [door["text"] for door in one["published"] if door["reachable"]]
-        for one in _docker_exposure.survey(facts, POLICY)
+        for one in exposure_survey.survey(facts, POLICY)
     }
     assert {key: texts for key, texts in still_open.items() if texts and key != "web"} == {
         # IPv6 comes through docker-proxy, to which the host's port counts and not the container's.
@@ -98,8 +98,8 @@ def test_a_policy_that_names_all_host_ports_leaves_the_lan_only():
     ports = [6379, 6390, 6391, 6395, 6396, 6397, 6398, 7777, 32768]
     policy = _firewall.build_policy([{"port": port, "sources": [], "purpose": "data"} for port in ports], [], ["br-+"])
     facts = with_saves(sample(), guarded(policy, 4), guarded(policy, 6))
-    listed = _docker_exposure.survey(facts, policy)
-    failed = [found["subject"] for found in _docker_exposure.findings(listed) if found["status"] == "fail"]
+    listed = exposure_survey.survey(facts, policy)
+    failed = [found["subject"] for found in exposure_survey.findings(listed) if found["status"] == "fail"]
     assert failed == ["container onlan"]
 
 
@@ -154,7 +154,7 @@ def test_a_kernel_that_does_not_forward():
 
 def test_a_kernel_without_ipv6_has_no_doors_of_it():
     facts = dataclasses.replace(sample(), saves={4: sample().saves[4]})
-    listed = _docker_exposure.survey(facts, POLICY)
+    listed = exposure_survey.survey(facts, POLICY)
     assert {door["family"] for one in listed for door in one["published"]} == {4}
 
 

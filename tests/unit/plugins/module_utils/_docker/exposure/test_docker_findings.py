@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_exposure
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import survey as exposure_survey
 from docker_facts import POLICY, container, only, only_doors, sample
 
 
 def test_the_option_that_opens_a_port_is_told():
-    options = {one["name"]: one["published"][0]["option"] for one in _docker_exposure.survey(sample(), POLICY)}
+    options = {one["name"]: one["published"][0]["option"] for one in exposure_survey.survey(sample(), POLICY)}
     assert options == {
         "all": "-P",
         "guarded": "-p 6379:6379",
@@ -50,8 +50,8 @@ def test_options_of_other_forms(binding, option):
 
 
 def test_what_has_to_do_with_redis():
-    listed = _docker_exposure.survey(sample(), POLICY)
-    found = {one["subject"] for one in _docker_exposure.findings(listed)}
+    listed = exposure_survey.survey(sample(), POLICY)
+    found = {one["subject"] for one in exposure_survey.findings(listed)}
     assert found == {"container " + one["name"] for one in listed} - {"container web"}
     recognised = {one["name"]: one["recognised"] for one in listed}
     assert recognised["all"] == "runs redis-server, exposes port 6379"
@@ -61,7 +61,7 @@ def test_what_has_to_do_with_redis():
 @pytest.mark.parametrize(("ports", "is_redis"), [([8080], True), ([80], True), ([81], False)])
 def test_a_guarded_port_makes_a_container_one_of_interest(ports, is_redis):
     policy = dataclasses.replace(POLICY, sources={port: () for port in ports})
-    subjects = [one["subject"] for one in _docker_exposure.findings(_docker_exposure.survey(sample(), policy))]
+    subjects = [one["subject"] for one in exposure_survey.findings(exposure_survey.survey(sample(), policy))]
     assert ("container web" in subjects) == is_redis
     (published,) = [door for door in only_doors(sample(), "web", policy) if door["host_address"] == "0.0.0.0"]
     assert published["redis"] == is_redis
@@ -82,8 +82,8 @@ def test_only_ports_of_redis_fail_its_container():
 
 
 def test_no_container_of_redis():
-    listed = [one for one in _docker_exposure.survey(sample(), POLICY) if one["name"] == "web"]
-    (found,) = _docker_exposure.findings(listed)
+    listed = [one for one in exposure_survey.survey(sample(), POLICY) if one["name"] == "web"]
+    (found,) = exposure_survey.findings(listed)
     assert (found["status"], found["actual"]) == ("pass", "none of 1 containers and services has to do with Redis")
 
 

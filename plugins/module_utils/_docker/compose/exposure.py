@@ -13,7 +13,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._compose_secrets import secret_faults
+from .secrets import secret_faults
 
 try:
     import yaml

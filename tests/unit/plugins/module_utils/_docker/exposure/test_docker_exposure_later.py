@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_exposure
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import survey as exposure_survey
 from docker_facts import POLICY, container, guarded, only, sample, stopped, with_saves
 
 
@@ -102,7 +102,7 @@ def test_a_service_of_which_no_manager_tells():
     entry, found = only(swarm([]), "on port 16379", policy)
     assert entry["published"][0]["reachable"] and found["remediation"].startswith("Find the service by")
     # Told once is enough.
-    assert "on port 16379" not in [one["name"] for one in _docker_exposure.survey(swarm([service()]), policy)]
+    assert "on port 16379" not in [one["name"] for one in exposure_survey.survey(swarm([service()]), policy)]
 
 
 def test_a_task_of_a_swarm_is_on_its_bridge():

@@ -9,13 +9,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_doors as doors,
-    _firewall,
-    _firewall_eval as evaluator,
-    _nft_eval,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
+from ... import _firewall, _firewall_eval as evaluator, _nft_eval
+from ..._audit.findings import finding, verdict
+from . import endpoints as doors
 
 CONTROL = "RH-NET-06"
 REDIS_PORT = 6379

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
+    exposure as compose_exposure,
+)
 from hypothesis import given, strategies as st
 
 NAMES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True)
@@ -17,21 +19,21 @@ WORDS = st.text(st.characters(exclude_characters="$\x00", exclude_categories=["C
 
 @given(WORDS)
 def test_text_without_dollars_stays(text):
-    assert _compose.interpolate(text, {}) == text
-    assert _compose.interpolate(text.replace("a", "$$"), {}) == text.replace("a", "$")
+    assert compose_exposure.interpolate(text, {}) == text
+    assert compose_exposure.interpolate(text.replace("a", "$$"), {}) == text.replace("a", "$")
 
 
 @given(NAMES, st.from_regex(r"[a-z0-9.:]*", fullmatch=True), st.from_regex(r"[a-z0-9.:]+", fullmatch=True))
 def test_variables(name, default, value):
     have = {name: value}
-    assert _compose.interpolate("${%s:-%s}" % (name, default), {}) == default
-    assert _compose.interpolate("${%s:-%s}" % (name, default), {name: ""}) == default
-    assert _compose.interpolate("${%s-%s}" % (name, default), {name: ""}) == ""
+    assert compose_exposure.interpolate("${%s:-%s}" % (name, default), {}) == default
+    assert compose_exposure.interpolate("${%s:-%s}" % (name, default), {name: ""}) == default
+    assert compose_exposure.interpolate("${%s-%s}" % (name, default), {name: ""}) == ""
     for form in ("${%s}", "$%s", "${%s:-other}", "${%s-other}", "${%s:?missing}", "${%s?}"):
-        assert _compose.interpolate(form % name, have) == value
-    assert _compose.interpolate("${%s:+%s}" % (name, default), have) == default
-    assert _compose.interpolate("${%s:+%s}" % (name, default), {}) == ""
-    assert _compose.interpolate("${%s}" % name, {}) == _compose.UNKNOWN
+        assert compose_exposure.interpolate(form % name, have) == value
+    assert compose_exposure.interpolate("${%s:+%s}" % (name, default), have) == default
+    assert compose_exposure.interpolate("${%s:+%s}" % (name, default), {}) == ""
+    assert compose_exposure.interpolate("${%s}" % name, {}) == compose_exposure.UNKNOWN
 
 
 PORTS = st.integers(1, 65535)
@@ -42,14 +44,14 @@ HOSTS = st.one_of(st.just(""), st.ip_addresses(v=4).map(str), st.ip_addresses(v=
 def test_short_form_means_what_was_written(host, port, target, brackets, protocol):
     written = "[%s]" % host if ":" in host and brackets else host
     text = "%s%d:%d%s" % (written + ":" if host else "", port, target, protocol)
-    assert _compose.parse_short(text) == _compose.Publication(
+    assert compose_exposure.parse_short(text) == compose_exposure.Publication(
         host, (port, port), (target, target), protocol.strip("/") or "tcp"
     )
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_port_or_none(text):
-    one = _compose.parse_short(text)
+    one = compose_exposure.parse_short(text)
     assert one.published is None or one.published[0] >= 0
     assert one.touches([6379]) in (True, False)
 
@@ -57,8 +59,8 @@ def test_any_text_is_a_port_or_none(text):
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text):
     try:
-        _compose.faults(text, [6379])
-    except _compose.Unreadable as error:
+        compose_exposure.faults(text, [6379])
+    except compose_exposure.Unreadable as error:
         assert str(error).startswith("line ")
 
 
@@ -76,7 +78,7 @@ KEYS = ["image", "ports", "command", "environment", "extends", "healthcheck", "n
 def test_values_of_any_type_are_survived(services):
     text = yaml.safe_dump({"services": services})
     lines = text.count("\n")
-    assert all(1 <= one.line <= lines for one in _compose.faults(text, [6379]))
+    assert all(1 <= one.line <= lines for one in compose_exposure.faults(text, [6379]))
 
 
 @pytest.mark.parametrize(
@@ -91,4 +93,4 @@ def test_values_of_any_type_are_survived(services):
     ],
 )
 def test_env_files(line, found):
-    assert _compose.parse_env(line + "\n") == found
+    assert compose_exposure.parse_env(line + "\n") == found

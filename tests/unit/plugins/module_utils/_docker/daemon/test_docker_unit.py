@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_unit as unit
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import unit
 from hypothesis import given, strategies as st
 
 SHOWN = (

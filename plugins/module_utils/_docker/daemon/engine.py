@@ -14,12 +14,8 @@ import socket
 import tempfile
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_daemon,
-    _docker_unit,
-    _firewall_host,
-    _systemd,
-)
+from ... import _firewall_host, _systemd
+from . import settings, unit
 
 UNIT = "docker.service"
 DEFAULT_PATH = "/etc/docker/daemon.json"
@@ -50,11 +46,11 @@ class Engine:
         if not self.is_installed:
             return
         sources = [(path, _firewall_host.read_file(path) or "") for path in self._paths()]
-        self.words = _docker_unit.expand(words, self._variables())
-        self.flags = _docker_unit.flags(self.words)
-        self.where = {flag: _docker_unit.where_set(flag, sources) for flag in self.flags}
+        self.words = unit.expand(words, self._variables())
+        self.flags = unit.flags(self.words)
+        self.where = {flag: unit.where_set(flag, sources) for flag in self.flags}
         self.path = module.params["path"] or self.flags.get("config-file") or DEFAULT_PATH
-        self.version = _docker_daemon.version_of(self.run([self.words[0], "--version"]))
+        self.version = settings.version_of(self.run([self.words[0], "--version"]))
 
     def look(self):
         """Read the unit's state anew."""
@@ -68,7 +64,7 @@ class Engine:
 
     def _command_line(self):
         """Return the words by which the engine is started, or nothing when there is no engine."""
-        words = _docker_unit.argv(self.show["ExecStart"])
+        words = unit.argv(self.show["ExecStart"])
         if not words or os.path.basename(words[0]) != "dockerd":
             # A program of the operator's own that starts the engine: what counts is what it made of it.
             binary = self.module.get_bin_path("dockerd", opt_dirs=_firewall_host.SBIN)
@@ -84,16 +80,16 @@ class Engine:
         return words if words and os.path.basename(words[0]) == "dockerd" else []
 
     def _environment_files(self):
-        return _docker_unit.environment_files(self.show["EnvironmentFiles"])
+        return unit.environment_files(self.show["EnvironmentFiles"])
 
     def _paths(self):
         paths = [*self.show["DropInPaths"].split()[::-1], self.show["FragmentPath"], *self._environment_files()]
         return [path for path in paths if path]
 
     def _variables(self):
-        found = _docker_unit.environment(self.show["Environment"])
+        found = unit.environment(self.show["Environment"])
         for path in self._environment_files():
-            found.update(_docker_unit.environment(_firewall_host.read_file(path) or ""))
+            found.update(unit.environment(_firewall_host.read_file(path) or ""))
         return found
 
     @property
@@ -118,14 +114,14 @@ class Engine:
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise _docker_daemon.DaemonProblem(
+            raise settings.DaemonProblem(
                 "the engine runs, but does not answer at %s (%s): name its socket in socket"
                 % (self.module.params["socket"], error)
             ) from None
         finally:
             connection.close()
         if answer.status != 200:
-            raise _docker_daemon.DaemonProblem("the engine answers %s with %d" % (resource, answer.status))
+            raise settings.DaemonProblem("the engine answers %s with %d" % (resource, answer.status))
         return json.loads(body) if resource != "/_ping" else body
 
     def containers(self):
@@ -134,7 +130,7 @@ class Engine:
         for one in self.ask("/containers/json?all=1"):
             try:
                 found.append(self.ask("/containers/%s/json" % one["Id"]))
-            except _docker_daemon.DaemonProblem:
+            except settings.DaemonProblem:
                 # Gone since the list was made.
                 continue
         return found
@@ -147,11 +143,11 @@ class Engine:
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
-            raise _docker_daemon.DaemonProblem(
+            raise settings.DaemonProblem(
                 "%s: byte %d is not UTF-8; mend it, then run again; it was left as it is" % (self.path, error.start)
             ) from None
         except OSError as error:
-            raise _docker_daemon.DaemonProblem("%s can't be read: %s" % (self.path, error.strerror)) from None
+            raise settings.DaemonProblem("%s can't be read: %s" % (self.path, error.strerror)) from None
 
     def write(self, text):
         """Put the file in its place in one step, with the owner and the mode that it had; None removes it."""
@@ -191,7 +187,7 @@ class Engine:
         finally:
             shutil.rmtree(folder)
         said = (errors or output).strip().splitlines() or ["nothing"]
-        return None if good else _docker_daemon.without_logins(said[-1].replace(path, self.path))
+        return None if good else settings.without_logins(said[-1].replace(path, self.path))
 
     def _without_config_file(self):
         words, skip = [], False
@@ -229,7 +225,7 @@ class Engine:
             try:
                 if is_done():
                     return True
-            except _docker_daemon.DaemonProblem:
+            except settings.DaemonProblem:
                 pass
             if is_hopeless():
                 return False
@@ -241,4 +237,4 @@ class Engine:
         output = self.module.run_command(
             ["journalctl", "--unit", UNIT, "--lines", "10", "--no-pager", "--output", "cat"]
         )[1]
-        return [_docker_daemon.without_logins(line) for line in output.splitlines()]
+        return [settings.without_logins(line) for line in output.splitlines()]

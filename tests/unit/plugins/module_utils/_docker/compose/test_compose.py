@@ -7,20 +7,22 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _compose
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
+    exposure as compose_exposure,
+)
 
 GUARDED = [6379, 6380]
 
 
 def faults(text, **options):
-    return _compose.faults(dedent(text), GUARDED, **options)
+    return compose_exposure.faults(dedent(text), GUARDED, **options)
 
 
 def published(ports, image="redis:8.2", **options):
     """Return the faults of one service with these lines in its ports."""
     lines = "".join("      - %s\n" % port for port in ports)
     text = "services:\n  store:\n    image: %s\n    ports:\n%s" % (image, lines)
-    return _compose.faults(text, GUARDED, **options)
+    return compose_exposure.faults(text, GUARDED, **options)
 
 
 def test_fault_names_the_line_and_the_line_to_write():
@@ -152,7 +154,7 @@ def test_a_service_of_which_another_file_says_the_rest():
     ],
 )
 def test_files_that_a_file_takes_in(text, paths):
-    assert _compose.references(text) == paths
+    assert compose_exposure.references(text) == paths
 
 
 def test_host_network_of_another_service_is_left_alone():
@@ -211,7 +213,7 @@ def test_the_env_file_decides():
     ],
 )
 def test_unreadable_files_are_named_with_the_line(text, words):
-    with pytest.raises(_compose.Unreadable, match=words):
+    with pytest.raises(compose_exposure.Unreadable, match=words):
         faults(text)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_engine
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import engine as exposure_engine
 
 
 def test_sockets_of_the_kernel():
-    assert _docker_engine.parse_sockets(
+    assert exposure_engine.parse_sockets(
         "head\n"
         "0: 0100007F:18EB 00000000:0000 0A 0:0 00:0 0 0 0 111 1\n"
         "1: 0B044D0A:0016 01044D0A:CBC6 01 0:0 02:0 0 0 0 222 2\n"
@@ -22,14 +22,14 @@ def test_sockets_of_the_kernel():
 
 
 def test_without_docker_py_the_package_is_named(monkeypatch):
-    monkeypatch.setattr(_docker_engine, "docker", None)
-    with pytest.raises(_docker_engine.EngineProblem, match="apt-get install python3-docker"):
-        _docker_engine.ask("/run/docker.sock")
+    monkeypatch.setattr(exposure_engine, "docker", None)
+    with pytest.raises(exposure_engine.EngineProblem, match="apt-get install python3-docker"):
+        exposure_engine.ask("/run/docker.sock")
 
 
 def test_an_engine_that_does_not_answer_is_named(tmp_path):
-    with pytest.raises(_docker_engine.EngineProblem, match=r"engine at .*/none.sock does not answer"):
-        _docker_engine.ask(f"{tmp_path}/none.sock")
+    with pytest.raises(exposure_engine.EngineProblem, match=r"engine at .*/none.sock does not answer"):
+        exposure_engine.ask(f"{tmp_path}/none.sock")
 
 
 def test_a_container_that_vanishes_is_left_out():
@@ -48,6 +48,6 @@ def test_a_container_that_vanishes_is_left_out():
         info=lambda: {"Swarm": {"ControlAvailable": False}},
         version=lambda: {"Version": "20.10.24"},
     )
-    answer = _docker_engine._ask(client)
+    answer = exposure_engine._ask(client)
     assert answer["containers"] == [{"Id": "here"}] and answer["services"] == []
     assert answer["networks"] == [{"Name": "docker_gwbridge", "Containers": {}}]

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_rules,
-    _docker_rules_files,
-    _firewall_kernel,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_kernel
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import (
+    rules as daemon_rules,
+    rules_files as daemon_rules_files,
 )
 
 SAVE = """\
@@ -72,13 +72,13 @@ FOUND = [
     network("host", [], driver="host"),
     network("lan", ["10.1.0.0/16"], driver="macvlan"),
 ]
-NETWORKS = _docker_rules.networks(FOUND, (4, 6))
+NETWORKS = daemon_rules.networks(FOUND, (4, 6))
 WEB, VAULT, LONE, FLAT = ("br-" + (name * 20)[:12] for name in ("web", "vault", "lone", "flat"))
 
 
 def forward(family, incoming, outgoing, state="NEW"):
     """Judge a packet by the rules as the kernel would; an interface of None is the world's."""
-    rules = _docker_rules.render(NETWORKS, family)["filter"][_docker_rules.FORWARD_CHAIN]
+    rules = daemon_rules.render(NETWORKS, family)["filter"][daemon_rules.FORWARD_CHAIN]
     for rule in rules:
         words = rule.split()
         options = dict(zip(words[::2], words[1::2], strict=True))
@@ -121,40 +121,40 @@ def test_ipv6_has_rules_for_its_networks_only():
     assert forward(6, "eth0", WEB) == "DROP"
     assert forward(6, "eth0", "docker0") is None
     docker0 = [one for one in NETWORKS if one.bridge == "docker0"]
-    assert _docker_rules.render(docker0, 6) == {}
+    assert daemon_rules.render(docker0, 6) == {}
 
 
 def test_ipv6_is_left_alone_where_the_engine_never_had_it():
-    assert _docker_rules.render(_docker_rules.networks(FOUND), 6) == {}
-    assert _docker_rules.render(_docker_rules.networks(FOUND), 4) == _docker_rules.render(NETWORKS, 4)
+    assert daemon_rules.render(daemon_rules.networks(FOUND), 6) == {}
+    assert daemon_rules.render(daemon_rules.networks(FOUND), 4) == daemon_rules.render(NETWORKS, 4)
 
 
 def test_what_is_translated():
-    nat = _docker_rules.render(NETWORKS, 4)["nat"][_docker_rules.NAT_CHAIN]
+    nat = daemon_rules.render(NETWORKS, 4)["nat"][daemon_rules.NAT_CHAIN]
     assert "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE" in nat
     assert not any(bridge in rule for rule in nat for bridge in (VAULT, FLAT))
-    assert _docker_rules.render(NETWORKS, 6)["nat"][_docker_rules.NAT_CHAIN] == [
+    assert daemon_rules.render(NETWORKS, 6)["nat"][daemon_rules.NAT_CHAIN] == [
         "-s fd00:18::/64 ! -o %s -j MASQUERADE" % WEB
     ]
 
 
 def test_the_default_network_is_not_translated_where_the_file_says_so():
-    rendered = _docker_rules.render(_docker_rules.networks(FOUND, masquerade=False), 4)
-    assert not any("docker0" in rule for rule in rendered["nat"][_docker_rules.NAT_CHAIN])
+    rendered = daemon_rules.render(daemon_rules.networks(FOUND, masquerade=False), 4)
+    assert not any("docker0" in rule for rule in rendered["nat"][daemon_rules.NAT_CHAIN])
 
 
 def test_global_ipv6_addresses_are_left_alone():
-    found = _docker_rules.networks([network("six", ["2600:1f18::/64"])], (4, 6))
-    assert "nat" not in _docker_rules.render(found, 6)
+    found = daemon_rules.networks([network("six", ["2600:1f18::/64"])], (4, 6))
+    assert "nat" not in daemon_rules.render(found, 6)
 
 
 def test_the_operator_s_chain_is_asked_first():
-    assert _docker_rules.render(NETWORKS, 4)["filter"][_docker_rules.FORWARD_CHAIN][0] == "-j DOCKER-USER"
+    assert daemon_rules.render(NETWORKS, 4)["filter"][daemon_rules.FORWARD_CHAIN][0] == "-j DOCKER-USER"
 
 
 def test_the_engine_s_rules_go_and_nobody_else_s():
     kernel = _firewall_kernel.parse_save(SAVE)
-    removals = _docker_rules.engine_rules(kernel, NETWORKS)
+    removals = daemon_rules.engine_rules(kernel, NETWORKS)
     gone = {line[3:] for lines in removals.values() for line in lines if line.startswith("-D ")}
     left = [line[3:] for line in SAVE.splitlines() if line.startswith("-A ") and line[3:] not in gone]
     left = [line for line in left if line.split()[0] in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING")]
@@ -173,31 +173,31 @@ def test_the_engine_s_rules_go_and_nobody_else_s():
 
 def test_after_that_there_is_nothing_left_to_do():
     text = "\n".join(line for line in SAVE.splitlines() if "ufw" in line or line.startswith(("*", "COMMIT")))
-    assert _docker_rules.engine_rules(_firewall_kernel.parse_save(text), NETWORKS) == {}
+    assert daemon_rules.engine_rules(_firewall_kernel.parse_save(text), NETWORKS) == {}
 
 
 def test_whether_the_engine_makes_rules():
-    assert _docker_rules.has_engine_rules(_firewall_kernel.parse_save(SAVE))
-    assert not _docker_rules.has_engine_rules(
+    assert daemon_rules.has_engine_rules(_firewall_kernel.parse_save(SAVE))
+    assert not daemon_rules.has_engine_rules(
         _firewall_kernel.parse_save(SAVE.replace("--dst-type LOCAL -j DOCKER", ""))
     )
-    assert not _docker_rules.has_engine_rules({})
+    assert not daemon_rules.has_engine_rules({})
 
 
 def in_kernel():
-    rendered = _docker_rules.render(NETWORKS, 4)
+    rendered = daemon_rules.render(NETWORKS, 4)
     kernel = {table: dict(chains) for table, chains in rendered.items()}
-    for table, (hook, chain) in _docker_rules.HOOKS.items():
+    for table, (hook, chain) in daemon_rules.HOOKS.items():
         kernel[table][hook] = ["-j " + chain, "-j other"]
     return kernel, rendered
 
 
 def test_equal_rules_do_not_differ():
-    assert _docker_rules.differences(*in_kernel()) == []
+    assert daemon_rules.differences(*in_kernel()) == []
 
 
 def test_each_difference_is_seen():
-    for table, (hook, chain) in _docker_rules.HOOKS.items():
+    for table, (hook, chain) in daemon_rules.HOOKS.items():
         for spoil in (
             lambda chains, chain=chain: chains.pop(chain),
             lambda chains, chain=chain: chains.update({chain: chains[chain][1:]}),
@@ -207,10 +207,10 @@ def test_each_difference_is_seen():
         ):
             kernel, rendered = in_kernel()
             spoil(kernel[table])
-            assert len(_docker_rules.differences(kernel, rendered)) == 1
+            assert len(daemon_rules.differences(kernel, rendered)) == 1
         kernel, rendered = in_kernel()
         del rendered[table]
-        assert _docker_rules.differences(kernel, rendered) == ["the chain %s of %s is left over" % (chain, table)]
+        assert daemon_rules.differences(kernel, rendered) == ["the chain %s of %s is left over" % (chain, table)]
 
 
 def test_where_ports_are_published():
@@ -220,23 +220,23 @@ def test_where_ports_are_published():
         network("new", [], host_binding_ipv4="127.0.0.1"),
         network("lan", [], driver="macvlan"),
     ]
-    assert _docker_rules.published_everywhere(found, "127.0.0.1") == ["old"]
-    assert _docker_rules.default_address(found) == "127.0.0.1"
-    assert _docker_rules.default_address([]) is None
-    assert _docker_rules.published_everywhere([network("bridge", [])], "127.0.0.1") == []
+    assert daemon_rules.published_everywhere(found, "127.0.0.1") == ["old"]
+    assert daemon_rules.default_address(found) == "127.0.0.1"
+    assert daemon_rules.default_address([]) is None
+    assert daemon_rules.published_everywhere([network("bridge", [])], "127.0.0.1") == []
 
 
 def test_the_file_is_read_as_the_rules():
-    text = _docker_rules.rules_file(_docker_rules.render(NETWORKS, 4))
+    text = daemon_rules.rules_file(daemon_rules.render(NETWORKS, 4))
     assert text.endswith("COMMIT\n")
-    for table, chains in _docker_rules.render(NETWORKS, 4).items():
+    for table, chains in daemon_rules.render(NETWORKS, 4).items():
         assert _firewall_kernel.parse_save(text)[table] == chains
-    assert _docker_rules.rules_file({}).count("\n") == 1
+    assert daemon_rules.rules_file({}).count("\n") == 1
 
 
 def test_shellcheck(tmp_path):
     script = tmp_path / "script"
-    script.write_text(_docker_rules_files.SCRIPT)
+    script.write_text(daemon_rules_files.SCRIPT)
     done = subprocess.run(
         [Path(sys.executable).with_name("shellcheck"), "--shell=sh", script], capture_output=True, text=True
     )
@@ -245,14 +245,14 @@ def test_shellcheck(tmp_path):
 
 
 def test_the_script_has_the_same_names():
-    for table, (hook, chain) in _docker_rules.HOOKS.items():
-        assert "%s %s %s ||" % (table, hook, chain) in _docker_rules_files.SCRIPT
-    assert "folder=%s\n" % _docker_rules_files.FOLDER in _docker_rules_files.SCRIPT
+    for table, (hook, chain) in daemon_rules.HOOKS.items():
+        assert "%s %s %s ||" % (table, hook, chain) in daemon_rules_files.SCRIPT
+    assert "folder=%s\n" % daemon_rules_files.FOLDER in daemon_rules_files.SCRIPT
 
 
 def test_the_unit_runs_the_script_and_is_wanted():
-    assert "ExecStart=%s apply\n" % _docker_rules_files.SCRIPT_PATH in _docker_rules_files.UNIT
-    assert "WantedBy=%s\n" % " ".join(_docker_rules_files.WANTED_BY) in _docker_rules_files.UNIT
+    assert "ExecStart=%s apply\n" % daemon_rules_files.SCRIPT_PATH in daemon_rules_files.UNIT
+    assert "WantedBy=%s\n" % " ".join(daemon_rules_files.WANTED_BY) in daemon_rules_files.UNIT
     for key in ("After", "PartOf", "WantedBy"):
-        assert "nftables.service netfilter-persistent.service" in _docker_rules_files.UNIT.split("\n%s=" % key)[1]
-    assert "ExecStop" not in _docker_rules_files.UNIT
+        assert "nftables.service netfilter-persistent.service" in daemon_rules_files.UNIT.split("\n%s=" % key)[1]
+    assert "ExecStop" not in daemon_rules_files.UNIT

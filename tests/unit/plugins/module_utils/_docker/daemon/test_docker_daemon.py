@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _docker_daemon as daemon
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker_daemon import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import settings as daemon
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.settings import (
     ADDRESS,
     IP6TABLES,
     IPTABLES,

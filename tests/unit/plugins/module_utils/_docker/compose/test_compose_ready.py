@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._compose_ready import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose.ready import (
     missing_packages,
     network_problem,
     numbers,

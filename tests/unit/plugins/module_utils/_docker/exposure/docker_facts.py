@@ -14,12 +14,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_doors,
-    _docker_engine,
-    _docker_exposure,
-    _firewall,
-    _iptables,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _iptables
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import (
+    endpoints as exposure_endpoints,
+    engine as exposure_engine,
+    survey as exposure_survey,
 )
 
 SAMPLES = Path(__file__).parent / "docker_samples"
@@ -37,14 +36,14 @@ QUIET = ("web", "later")
 def sample(name="bookworm", **changes):
     """Return the Facts of a host, with changes to them."""
     engine = json.loads((SAMPLES / f"{name}.json").read_text())
-    sockets = _docker_engine.parse_sockets((SAMPLES / f"{name}.tcp").read_text())
+    sockets = exposure_engine.parse_sockets((SAMPLES / f"{name}.tcp").read_text())
     activities = {}
     for container in engine["containers"]:
         port = LISTENS.get(container["Name"][1:], 6379)
         if container["Name"][1:] not in QUIET:
             sides = [("0.0.0.0", port), ("::", port)]
             activities[container["Id"]] = {"redis": ["redis-server"], "redis_ports": [port], "listeners": sides}
-    facts = _docker_doors.Facts(
+    facts = exposure_endpoints.Facts(
         version=VERSIONS[name],
         containers=engine["containers"],
         networks=engine["networks"],
@@ -61,20 +60,20 @@ def sample(name="bookworm", **changes):
 
 def closed(facts, policy=POLICY):
     """Return container -> text of the doors that strangers can't use."""
-    listed = _docker_exposure.survey(facts, policy)
+    listed = exposure_survey.survey(facts, policy)
     found = {one["name"]: [door["text"] for door in one["published"] if not door["reachable"]] for one in listed}
     return {name: texts for name, texts in found.items() if texts}
 
 
 def only(facts, name, policy=POLICY):
     """Return what is said of one container, and the finding on it."""
-    listed = _docker_exposure.survey(facts, policy)
+    listed = exposure_survey.survey(facts, policy)
     one = next(one for one in listed if one["name"] == name)
-    return one, next(found for found in _docker_exposure.findings(listed) if found["subject"].endswith(" " + name))
+    return one, next(found for found in exposure_survey.findings(listed) if found["subject"].endswith(" " + name))
 
 
 def only_doors(facts, name, policy=POLICY):
-    return next(one for one in _docker_exposure.survey(facts, policy) if one["name"] == name)["published"]
+    return next(one for one in exposure_survey.survey(facts, policy) if one["name"] == name)["published"]
 
 
 def container(facts, name):

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_daemon,
-    _docker_rules,
-    _docker_rules_host,
-    _docker_unit,
-)
+from . import rules, rules_host, settings, unit
 
 COSTS = (
     'with "iptables": false servers in containers see the bridge as their client, whoever it is; networks made later '
@@ -29,37 +24,35 @@ class Run:
         self.settings = module.params["settings"]
         self.result = dict(changed=False, differences=[], engine="stopped", restarted=False, reloaded=False)
         self.before = engine.read()
-        document = _docker_daemon.parse(self.before or "", engine.path)
-        self.places = _docker_daemon.wanted(self.settings, engine.version)
+        document = settings.parse(self.before or "", engine.path)
+        self.places = settings.wanted(self.settings, engine.version)
         self.networks, self.info, self.rules_differ, self.kernel = [], {}, [], {}
         if engine.is_running:
             self.result["engine"] = "running"
             self.info, self.networks = engine.ask("/info"), engine.ask("/networks")
-            self.kernel = _docker_rules_host.kernels(module)
+            self.kernel = rules_host.kernels(module)
         stale = engine.is_running and engine.is_stale()
-        self.plan = _docker_daemon.plan(
-            document, self.places, engine.version, engine.flags, engine.where, stale, self.live()
-        )
+        self.plan = settings.plan(document, self.places, engine.version, engine.flags, engine.where, stale, self.live())
         self.document = document
         # The text of before where nothing changes, since the engine may still have to read it.
-        self.text = _docker_daemon.render(self.plan.document, self.before or "") if self.plan.changed else self.before
+        self.text = settings.render(self.plan.document, self.before or "") if self.plan.changed else self.before
 
     def live(self):
         """Return place -> what the running engine does, as far as it can be asked."""
         found = {}
         if self.info:
-            found[_docker_daemon.LIVE_RESTORE] = bool(self.info.get("LiveRestoreEnabled"))
-            found[_docker_daemon.IPTABLES] = _docker_rules.has_engine_rules(self.kernel.get(4, {}))
-            address = _docker_rules.default_address(self.networks) or _docker_daemon.ALL_ADDRESSES
-            found[_docker_daemon.ADDRESS] = found[_docker_daemon.NETWORK_ADDRESS] = address
+            found[settings.LIVE_RESTORE] = bool(self.info.get("LiveRestoreEnabled"))
+            found[settings.IPTABLES] = rules.has_engine_rules(self.kernel.get(4, {}))
+            address = rules.default_address(self.networks) or settings.ALL_ADDRESSES
+            found[settings.ADDRESS] = found[settings.NETWORK_ADDRESS] = address
         return found
 
     @property
     def bridges(self):
         # IPv6 is the engine's business only where it is so by default.
-        with_ipv6 = _docker_daemon.default(_docker_daemon.IP6TABLES, self.engine.version)
-        masquerade = not _docker_daemon.is_off("ip-masq", self.plan.document, self.engine.flags)
-        return _docker_rules.networks(self.networks, (4, 6) if with_ipv6 else (4,), masquerade)
+        with_ipv6 = settings.default(settings.IP6TABLES, self.engine.version)
+        masquerade = not settings.is_off("ip-masq", self.plan.document, self.engine.flags)
+        return rules.networks(self.networks, (4, 6) if with_ipv6 else (4,), masquerade)
 
     @property
     def restarts(self):
@@ -68,7 +61,7 @@ class Run:
     def refuse(self):
         """End the module when what is asked for can't or mustn't be."""
         problems = list(self.plan.problems)
-        by_nftables = _docker_daemon.uses_nftables(self.plan.document, self.engine.flags)
+        by_nftables = settings.uses_nftables(self.plan.document, self.engine.flags)
         if by_nftables and self.module.params["firewall_backend"] != "nftables":
             problems.append(
                 'the engine makes its rules by nftables ("firewall-backend"), without DOCKER-USER, in which ours would '
@@ -88,16 +81,15 @@ class Run:
         """Say what differs."""
         differences = self.result["differences"]
         differences += [
-            "daemon.json: %s is not %s" % (_docker_daemon.name(place), self.places[place])
-            for place in self.plan.changed
+            "daemon.json: %s is not %s" % (settings.name(place), self.places[place]) for place in self.plan.changed
         ]
         if self.engine.is_running:
             differences += ["the engine must reload: %s" % reason for reason in self.plan.reload]
             differences += ["the engine must restart: %s" % reason for reason in self.plan.restart]
             if self.settings["iptables"] is False:
-                self.rules_differ = _docker_rules_host.differences(self.kernel, self.bridges)
+                self.rules_differ = rules_host.differences(self.kernel, self.bridges)
         if self.settings["iptables"]:
-            self.rules_differ = ["%s is left over" % path for path in _docker_rules_host.leftovers()]
+            self.rules_differ = ["%s is left over" % path for path in rules_host.leftovers()]
         differences += self.rules_differ
         self.result["changed"] = bool(differences)
         if self.module._diff and differences:
@@ -105,12 +97,12 @@ class Run:
 
     def diffs(self):
         path = self.engine.path
-        before, after = (_docker_daemon.excerpt(one, self.places) for one in (self.document, self.plan.document))
+        before, after = (settings.excerpt(one, self.places) for one in (self.document, self.plan.document))
         found = [dict(before_header=path, after_header=path, before=before, after=after)] if before != after else []
         if self.rules_differ:
             title = "the containers' rules"
-            after = _docker_rules_host.wanted_listing(self.kernel, [] if self.settings["iptables"] else self.bridges)
-            before = _docker_rules_host.listing(self.kernel)
+            after = rules_host.wanted_listing(self.kernel, [] if self.settings["iptables"] else self.bridges)
+            before = rules_host.listing(self.kernel)
             found.append(dict(before_header=title, after_header=title, before=before, after=after))
         return found
 
@@ -119,8 +111,8 @@ class Run:
         if not self.restarts:
             return
         reasons = "; ".join(self.plan.restart)
-        fate = _docker_unit.fate(self.engine.containers())
-        text = "The engine restarts (%s): %s" % (reasons, _docker_unit.fate_text(fate))
+        fate = unit.fate(self.engine.containers())
+        text = "The engine restarts (%s): %s" % (reasons, unit.fate_text(fate))
         self.result.update(fate=fate, announcement=text)
         if self.info.get("LiveRestoreEnabled") and "live-restore" in self.engine.flags:
             self.fail(
@@ -128,7 +120,7 @@ class Run:
                 "(--live-restore, %s): remove the flag there. The engine was not changed"
                 % (reasons, self.engine.where["live-restore"])
             )
-        refused = _docker_unit.refusal(fate, self.module.params["allow_restart"])
+        refused = unit.refusal(fate, self.module.params["allow_restart"])
         if refused:
             self.fail(
                 "the engine would have to restart (%s), and %s. The engine was not changed; allow_restart (in the "
@@ -149,17 +141,17 @@ class Run:
         if self.engine.is_running and self.settings["iptables"] is False:
             self.networks = self.engine.ask("/networks")
             if self.restarts or self.rules_differ:
-                _docker_rules_host.apply(self.module, self.bridges)
+                rules_host.apply(self.module, self.bridges)
         elif self.settings["iptables"] and self.rules_differ:
-            _docker_rules_host.remove(self.module)
+            rules_host.remove(self.module)
 
     def end_live_restore(self):
         """Have containers stop with the engine: as long as one goes on, it leaves its default network as it was, and
         that one then has no way out when "iptables" changes."""
         if self.info.get("LiveRestoreEnabled"):
             document = copy.deepcopy(self.plan.document)
-            _docker_daemon.put(document, _docker_daemon.LIVE_RESTORE, False)
-            self.engine.write(_docker_daemon.render(document, self.before or ""))
+            settings.put(document, settings.LIVE_RESTORE, False)
+            self.engine.write(settings.render(document, self.before or ""))
             self.reload(False)
 
     def reload(self, live_restore):
@@ -188,12 +180,12 @@ class Run:
     def warn(self):
         """Say what the settings do not reach."""
         address = self.settings["ip"]
-        if self.settings["iptables"] is False and _docker_daemon.IPTABLES in self.plan.changed:
+        if self.settings["iptables"] is False and settings.IPTABLES in self.plan.changed:
             self.module.warn(COSTS)
         if address is None or not self.engine.is_running:
             return
         networks = self.engine.ask("/networks") if self.result["restarted"] else self.networks
-        others = _docker_rules.published_everywhere(networks, address)
+        others = rules.published_everywhere(networks, address)
         if others:
             self.module.warn(
                 "settings.ip does not hold for ports of containers in these networks: %s. Name the address when you "

@@ -9,18 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _docker_rules,
-    _docker_rules_files,
-    _firewall,
-    _firewall_host,
-    _firewall_kernel,
-)
+from ... import _firewall, _firewall_host, _firewall_kernel
+from . import rules, rules_files
 
-LINKS = [
-    "/etc/systemd/system/%s.wants/%s" % (target, _docker_rules_files.UNIT_NAME)
-    for target in _docker_rules_files.WANTED_BY
-]
+LINKS = ["/etc/systemd/system/%s.wants/%s" % (target, rules_files.UNIT_NAME) for target in rules_files.WANTED_BY]
 
 
 def kernels(module):
@@ -34,14 +26,14 @@ def kernels(module):
 def wanted_files(networks):
     """Return path -> (text, mode)."""
     files = {
-        "%s/rules.v%d" % (_docker_rules_files.FOLDER, family): (
-            _docker_rules.rules_file(_docker_rules.render(networks, family)),
+        "%s/rules.v%d" % (rules_files.FOLDER, family): (
+            rules.rules_file(rules.render(networks, family)),
             0o600,
         )
         for family in _firewall.FAMILIES
     }
-    files[_docker_rules_files.SCRIPT_PATH] = (_docker_rules_files.SCRIPT, 0o755)
-    files[_docker_rules_files.UNIT_PATH] = (_docker_rules_files.UNIT, 0o644)
+    files[rules_files.SCRIPT_PATH] = (rules_files.SCRIPT, 0o755)
+    files[rules_files.UNIT_PATH] = (rules_files.UNIT, 0o644)
     return files
 
 
@@ -49,17 +41,14 @@ def differences(kernel, networks):
     """Return in words what differs from the rules of these networks, in the kernel and on the disk."""
     found = []
     for family, tables in kernel.items():
-        found += [
-            "IPv%d: %s" % (family, text)
-            for text in _docker_rules.differences(tables, _docker_rules.render(networks, family))
-        ]
-        if _docker_rules.engine_rules(tables, networks):
+        found += ["IPv%d: %s" % (family, text) for text in rules.differences(tables, rules.render(networks, family))]
+        if rules.engine_rules(tables, networks):
             found.append("IPv%d: the engine's own rules are left over" % family)
     found += filter(
         None, (_firewall_host.file_difference(path, *file) for path, file in wanted_files(networks).items())
     )
     if not _is_enabled():
-        found.append("%s is not enabled" % _docker_rules_files.UNIT_NAME)
+        found.append("%s is not enabled" % rules_files.UNIT_NAME)
     return found
 
 
@@ -74,15 +63,15 @@ def apply(module, networks):
     outdated = [path for path, file in files.items() if _firewall_host.file_difference(path, *file)]
     for path in outdated:
         _firewall_host.write_file(path, *files[path])
-    module.run_command([_docker_rules_files.SCRIPT_PATH, "apply"], check_rc=True)
-    if _docker_rules_files.UNIT_PATH in outdated:
+    module.run_command([rules_files.SCRIPT_PATH, "apply"], check_rc=True)
+    if rules_files.UNIT_PATH in outdated:
         module.run_command([systemctl, "daemon-reload"], check_rc=True)
     if not _is_enabled():
-        module.run_command([systemctl, "enable", _docker_rules_files.UNIT_NAME], check_rc=True)
-    module.run_command([systemctl, "start", _docker_rules_files.UNIT_NAME], check_rc=True)
+        module.run_command([systemctl, "enable", rules_files.UNIT_NAME], check_rc=True)
+    module.run_command([systemctl, "start", rules_files.UNIT_NAME], check_rc=True)
     for family, tables in kernels(module).items():
         restore = module.get_bin_path(_firewall_host.COMMANDS[family] + "-restore", True, _firewall_host.SBIN)
-        for table, lines in _docker_rules.engine_rules(tables, networks).items():
+        for table, lines in rules.engine_rules(tables, networks).items():
             text = "\n".join(["*" + table, *lines, "COMMIT", ""])
             status, _output, errors = module.run_command([restore, "-w", "--noflush"], data=text)
             if status:
@@ -94,17 +83,17 @@ def apply(module, networks):
 
 def leftovers():
     """Return what is on the disk of rules that are no longer wanted."""
-    paths = [_docker_rules_files.UNIT_PATH, _docker_rules_files.SCRIPT_PATH, _docker_rules_files.FOLDER]
+    paths = [rules_files.UNIT_PATH, rules_files.SCRIPT_PATH, rules_files.FOLDER]
     return [path for path in paths if os.path.lexists(path)]
 
 
 def remove(module):
     """Take the rules and their unit away: the engine makes its own again."""
     systemctl = module.get_bin_path("systemctl", required=True)
-    if os.path.exists(_docker_rules_files.SCRIPT_PATH):
-        module.run_command([_docker_rules_files.SCRIPT_PATH, "remove"], check_rc=True)
-    if os.path.exists(_docker_rules_files.UNIT_PATH):
-        module.run_command([systemctl, "disable", "--now", _docker_rules_files.UNIT_NAME], check_rc=True)
+    if os.path.exists(rules_files.SCRIPT_PATH):
+        module.run_command([rules_files.SCRIPT_PATH, "remove"], check_rc=True)
+    if os.path.exists(rules_files.UNIT_PATH):
+        module.run_command([systemctl, "disable", "--now", rules_files.UNIT_NAME], check_rc=True)
     for path in leftovers():
         if os.path.isdir(path):
             shutil.rmtree(path)
@@ -117,11 +106,11 @@ def listing(kernel):
     """Return our chains in the kernel as lines for a diff."""
     lines = []
     for family, tables in kernel.items():
-        for table, (_hook, chain) in _docker_rules.HOOKS.items():
+        for table, (_hook, chain) in rules.HOOKS.items():
             lines += ["IPv%d -A %s %s" % (family, chain, rule) for rule in tables.get(table, {}).get(chain, [])]
     return "".join(line + "\n" for line in lines)
 
 
 def wanted_listing(kernel, networks):
     """Return the same lines for the wanted state."""
-    return listing({family: _docker_rules.render(networks, family) for family in kernel})
+    return listing({family: rules.render(networks, family) for family in kernel})
