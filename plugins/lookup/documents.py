@@ -47,7 +47,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._document
     DocumentProblem,
     build_documents,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import PolicyProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import PolicyProblem
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
     native,
     role_defaults,

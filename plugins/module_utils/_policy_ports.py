@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import exposed, width_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 
 # What default_ports() and served_ports() look at.
 PORT_VARIABLES = (
@@ -154,14 +155,14 @@ def firewall_problems(settings):
     defaults = {"sources": [], "purpose": "data"}
     ports = [{**defaults, **entry} for entry in settings["firewall_ports"]]
     try:
-        policy = _firewall.build_policy(
+        policy = firewall_policy.build_policy(
             ports,
             settings.get("firewall_reserved_ports", []),
             settings.get("firewall_docker_bridges", []),
             settings.get("firewall_reserved_audience", "drop"),
             settings.get("firewall_reserved_notice", False),
         )
-    except _firewall.PolicyProblem as refused:
+    except firewall_policy.PolicyProblem as refused:
         return ["firewall_%s." % problem for problem in refused.problems]
     # What redis_allowed_sources has is told under that name.
     allowed = settings.get("redis_allowed_sources")

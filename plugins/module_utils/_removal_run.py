@@ -12,18 +12,15 @@ import shutil
 import tempfile
 from types import SimpleNamespace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _backends,
-    _firewall_files,
-    _firewall_host,
-    _removal,
-    _start_guard,
-    _systemd,
-    _units,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal, _start_guard, _systemd, _units
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
     desired as config_desired,
     guarded_file as guarded,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    backends as firewall_backends,
+    files as firewall_files,
+    host as firewall_host,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files
 
@@ -61,7 +58,7 @@ class Server:
 
     def other_drop_ins(self):
         paths = [path for path in glob.glob(self.folder + "/*.conf") if os.path.basename(path) != DROP_IN]
-        return [_firewall_host.read_file(path) or "" for path in paths]
+        return [firewall_host.read_file(path) or "" for path in paths]
 
 
 class Removal:
@@ -76,9 +73,9 @@ class Removal:
         self.servers = [Server(self.engine, unit) for unit in found.values() if unit.drop_in is not None]
         self.stale = self._stale()
         self.rules = self._rules()
-        firewall = (_firewall_files.UNIT_PATH, *_firewall_host.unit_links(), _firewall_files.SCRIPT_PATH)
-        runtime = os.path.dirname(_firewall_files.TRIAL_FOLDER)
-        self.firewall = self._present(*firewall, _firewall_files.FOLDER, runtime)
+        firewall = (firewall_files.UNIT_PATH, *firewall_host.unit_links(), firewall_files.SCRIPT_PATH)
+        runtime = os.path.dirname(firewall_files.TRIAL_FOLDER)
+        self.firewall = self._present(*firewall, firewall_files.FOLDER, runtime)
         self.notice = self._present(*NOTICE_FILES)
         self.opening = self._opening()
 
@@ -90,7 +87,7 @@ class Removal:
 
     def _rules(self):
         """Return in words what the kernel has of this collection."""
-        return [text for backend in _backends.BACKENDS.values() for text in backend.leftovers(self.module)]
+        return [text for backend in firewall_backends.BACKENDS.values() for text in backend.leftovers(self.module)]
 
     @staticmethod
     def _present(*paths):
@@ -104,11 +101,11 @@ class Removal:
         return [path for path in self._present(*places) if path not in used]
 
     def _opening(self):
-        tables = [_firewall_host.read_file("/proc/net/" + name) or "" for name in ("tcp", "tcp6")]
-        rules = [_firewall_host.read_file(path) or "" for path in glob.glob(_firewall_files.FOLDER + "/rules.*")]
+        tables = [firewall_host.read_file("/proc/net/" + name) or "" for name in ("tcp", "tcp6")]
+        rules = [firewall_host.read_file(path) or "" for path in glob.glob(firewall_files.FOLDER + "/rules.*")]
         published = {}
-        for family in _firewall_host.families():
-            published.update(_removal.published_ports(_firewall_host.read_save(self.module, family) or ""))
+        for family in firewall_host.families():
+            published.update(_removal.published_ports(firewall_host.read_save(self.module, family) or ""))
         # The notice goes, too.
         sockets, servers = _removal.open_sockets(tables) - self._ports_of(NOTICE_UNITS[0]), {}
         for server in self.servers:
@@ -190,17 +187,17 @@ class Removal:
 
     def _open(self):
         """Take away the rules, and then what would tell a repeated run of them."""
-        if os.path.lexists(_firewall_files.UNIT_PATH):
-            self.systemctl("disable", _firewall_files.UNIT_NAME)
+        if os.path.lexists(firewall_files.UNIT_PATH):
+            self.systemctl("disable", firewall_files.UNIT_NAME)
         with tempfile.TemporaryDirectory(prefix="redis-ports-block-") as folder:
             script = os.path.join(folder, "script")
-            _firewall_host.write_file(script, _firewall_files.SCRIPT, 0o600)
+            firewall_host.write_file(script, firewall_files.SCRIPT, 0o600)
             status, output, errors = self.module.run_command(["sh", script, "remove"])
         left = self._rules()
         if status or left:
             self.module.fail_json(msg="the rules could not be removed: %s" % ((errors or output).strip() or left))
-        self.systemctl("stop", _firewall_files.UNIT_NAME, check=False)
-        self._delete(self._present(*self.firewall, _firewall_files.LOCK_PATH))
+        self.systemctl("stop", firewall_files.UNIT_NAME, check=False)
+        self._delete(self._present(*self.firewall, firewall_files.LOCK_PATH))
 
     @staticmethod
     def _delete(paths):

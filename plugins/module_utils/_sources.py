@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import PolicyProblem, parse_source
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import (
+    PolicyProblem,
+    parse_source,
+)
 
 # Names asked for at a time; small resolvers lose what is more.
 RESOLVERS = 8

@@ -205,12 +205,18 @@ containers:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _firewall_host, _nft_eval
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import (
     endpoints as exposure_endpoints,
     engine as exposure_engine,
     survey as exposure_survey,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    host as firewall_host,
+    policy as firewall_policy,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import (
+    evaluate as nftables_evaluate,
 )
 
 
@@ -227,9 +233,9 @@ def prove(module, policy):
         return [], [finding(exposure_survey.CONTROL, "skipped", expected, "no Docker engine runs here", **details)]
     try:
         engine = exposure_engine.ask(os.path.realpath(path))
-        saves = {family: _firewall_host.read_save(module, family) for family in _firewall_host.families()}
-        nft = _nft_eval.parse(exposure_engine.read_nft(module))
-    except (exposure_engine.EngineProblem, _firewall_host.HostProblem) as problem:
+        saves = {family: firewall_host.read_save(module, family) for family in firewall_host.families()}
+        nft = nftables_evaluate.parse(exposure_engine.read_nft(module))
+    except (exposure_engine.EngineProblem, firewall_host.HostProblem) as problem:
         return [], [finding(exposure_survey.CONTROL, "error", expected, problem, remediation=str(problem), **details)]
     facts = exposure_endpoints.Facts(
         **engine,
@@ -247,16 +253,16 @@ def prove(module, policy):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            **_firewall.policy_spec(notice=False),
+            **firewall_policy.policy_spec(notice=False),
             socket=dict(type="path", default="/var/run/docker.sock"),
         ),
         supports_check_mode=True,
     )
     try:
-        policy = _firewall.build_policy(
+        policy = firewall_policy.build_policy(
             *(module.params[name] for name in ("ports", "reserved_ports", "docker_bridges")),
         )
-    except _firewall.PolicyProblem as problem:
+    except firewall_policy.PolicyProblem as problem:
         module.fail_json(msg=str(problem))
     containers, findings = prove(module, policy)
     module.exit_json(changed=False, containers=containers, findings=findings, summary=count(findings))

@@ -167,35 +167,35 @@ import importlib.util
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _backends,
-    _firewall,
-    _firewall_apply,
-    _firewall_clients,
-    _firewall_files,
-    _firewall_host,
-    _ufw,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    backends as firewall_backends,
+    clients as firewall_clients,
+    files as firewall_files,
+    host as firewall_host,
+    policy as firewall_policy,
+    trial as firewall_trial,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.ufw import rules as ufw_rules
 
 
 def refuse_dangers(module, policy, backend):
     """End the module when these rules could cut off the operator, the containers, or somebody else's chain."""
-    ssh = _firewall_host.ssh_ports(module, module.params["ssh_ports"])
+    ssh = firewall_host.ssh_ports(module, module.params["ssh_ports"])
     for port in policy.ports:
         if port in ssh:
             module.fail_json(
                 msg="port %d is an SSH port (%s), and guarding it could lock you out: give Redis another port, or "
                 "remove %d from ports and reserved_ports" % (port, ssh[port], port)
             )
-    for interface in _firewall_host.default_interfaces():
+    for interface in firewall_host.default_interfaces():
         for pattern in policy.bridges:
-            if _firewall.matches_interface(pattern, interface):
+            if firewall_policy.matches_interface(pattern, interface):
                 module.fail_json(
                     msg="docker_bridges: '%s' means %s too, through which the host reaches the world; name Docker's "
                     "own bridges (in the role: firewall_docker_bridges)" % (pattern, interface)
                 )
     # Where our file is, what bears our names is ours, whatever has been done to it since.
-    owned = _firewall_host.rules_files(_backends.BACKENDS[module.params["backend"]].RULES)
+    owned = firewall_host.rules_files(firewall_backends.BACKENDS[module.params["backend"]].RULES)
     foreign = None if owned else backend.foreign()
     if foreign:
         module.fail_json(msg="%s, which this module did not make. Remove or rename it, then run again" % foreign)
@@ -205,7 +205,7 @@ def diffs(backend, wanted, outdated):
     """Return the difference of the rules in the kernel, and of the script and the unit where there were some."""
     result = backend.diffs()
     for path in outdated:
-        before = None if path.startswith(_firewall_files.FOLDER) else _firewall_host.read_file(path)
+        before = None if path.startswith(firewall_files.FOLDER) else firewall_host.read_file(path)
         if before is not None:
             result.append(dict(before_header=path, after_header=path, before=before, after=wanted[path][0]))
     return result
@@ -214,9 +214,9 @@ def diffs(backend, wanted, outdated):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            **_firewall.policy_spec(required=False),
+            **firewall_policy.policy_spec(required=False),
             ssh_ports=dict(type="list", elements="int", default=[]),
-            backend=dict(type="str", choices=list(_backends.BACKENDS), default="iptables"),
+            backend=dict(type="str", choices=list(firewall_backends.BACKENDS), default="iptables"),
             rollback_after=dict(type="int", default=0),
             state=dict(type="str", choices=["present", "confirmed"], default="present"),
         ),
@@ -227,46 +227,46 @@ def main():
     if options["rollback_after"] < 0:
         module.fail_json(msg="rollback_after: %d is no time; 0 keeps new rules at once" % options["rollback_after"])
     if options["state"] == "confirmed":
-        _firewall_apply.confirm(module)
+        firewall_trial.confirm(module)
     try:
-        present(module, _firewall.build_policy(*(options[name] for name in _firewall.OPTIONS)))
-    except (_firewall.PolicyProblem, _firewall_host.HostProblem) as problem:
+        present(module, firewall_policy.build_policy(*(options[name] for name in firewall_policy.OPTIONS)))
+    except (firewall_policy.PolicyProblem, firewall_host.HostProblem) as problem:
         module.fail_json(msg=str(problem))
 
 
 def present(module, policy):
     """Make the kernel and the files so, and end the module."""
-    chosen = _backends.BACKENDS[module.params["backend"]]
+    chosen = firewall_backends.BACKENDS[module.params["backend"]]
     backend = chosen.Backend(module, policy)
     result = dict(changed=False, differences=[], guarded_ports=policy.ports)
     # Asked here, because the role would need a task of its own for it.
-    has_engine = bool(module.get_bin_path("dockerd", opt_dirs=_firewall_host.SBIN))
+    has_engine = bool(module.get_bin_path("dockerd", opt_dirs=firewall_host.SBIN))
     result["docker_library_missing"] = has_engine and importlib.util.find_spec("docker") is None
     result["ufw_deny_ports"] = chosen.ufw_deny_ports(policy)
-    result["ufw_enabled"] = _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
+    result["ufw_enabled"] = ufw_rules.setting(firewall_host.read_file(ufw_rules.CONF) or "", "ENABLED")
     if backend.is_missing:
         result["missing_packages"] = [chosen.PACKAGE]
     refuse_dangers(module, policy, backend)
-    if not os.path.isdir(_firewall_host.SYSTEMD_RUNS):
+    if not os.path.isdir(firewall_host.SYSTEMD_RUNS):
         module.fail_json(msg="systemd does not run this host, so nothing would load the rules when it starts")
 
-    wanted = _firewall_host.wanted_files(chosen.rules(policy))
+    wanted = firewall_host.wanted_files(chosen.rules(policy))
     kernel_differences = backend.differences()
-    for other in _backends.others(module.params["backend"]):
+    for other in firewall_backends.others(module.params["backend"]):
         kernel_differences += other.leftovers(module)
     outdated = {}
     for path, (text, mode) in wanted.items():
-        difference = _firewall_host.file_difference(path, text, mode)
+        difference = firewall_host.file_difference(path, text, mode)
         if difference:
             outdated[path] = difference
-    on_trial = os.path.isdir(_firewall_files.TRIAL_FOLDER)
+    on_trial = os.path.isdir(firewall_files.TRIAL_FOLDER)
     result["pending"] = on_trial
     result["differences"] = kernel_differences + list(outdated.values())
-    result["differences"] += ["%s is left over" % path for path in _firewall_apply.other_rules(module)]
+    result["differences"] += ["%s is left over" % path for path in firewall_trial.other_rules(module)]
     if backend.is_missing:
         result["differences"].insert(0, "the package %s is missing" % chosen.PACKAGE)
-    if not _firewall_host.unit_is_enabled():
-        result["differences"].append("%s is not enabled" % _firewall_files.UNIT_NAME)
+    if not firewall_host.unit_is_enabled():
+        result["differences"].append("%s is not enabled" % firewall_files.UNIT_NAME)
     if on_trial:
         result["differences"].append("rules are on trial that were never confirmed")
     result["changed"] = bool(result["differences"])
@@ -280,14 +280,14 @@ def present(module, policy):
             **result,
         )
     if kernel_differences and not backend.is_missing:
-        _firewall_apply.rehearse(module, wanted)
+        firewall_trial.rehearse(module, wanted)
     if result["changed"]:
-        cut = _firewall_clients.unnamed_clients(_firewall_clients.read_tables(), policy)
-        for text in [*backend.warnings(), _firewall_clients.warning(cut)]:
+        cut = firewall_clients.unnamed_clients(firewall_clients.read_tables(), policy)
+        for text in [*backend.warnings(), firewall_clients.warning(cut)]:
             if text:
                 module.warn(text)
     if result["changed"] and not module.check_mode:
-        result["pending"] = _firewall_apply.apply(
+        result["pending"] = firewall_trial.apply(
             module, policy, wanted, list(outdated), bool(kernel_differences), on_trial
         )
     module.exit_json(**result)

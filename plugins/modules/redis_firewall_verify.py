@@ -79,24 +79,24 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _backends,
-    _firewall,
-    _firewall_files,
-    _firewall_host,
-)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    backends as firewall_backends,
+    files as firewall_files,
+    host as firewall_host,
+    policy as firewall_policy,
+)
 
 
 def family_findings(module, policy, family):
     """Return the findings on one family from what the kernel has."""
-    if family not in _firewall_host.families():
+    if family not in firewall_host.families():
         return [finding("RH-NET-03", "skipped", "closed", "the kernel has no IPv6", subject="IPv6")]
     subject = "IPv%d" % family
-    backend = _backends.BACKENDS[module.params["backend"]]
+    backend = firewall_backends.BACKENDS[module.params["backend"]]
     try:
         findings = backend.prove(module, policy, family)
-    except _firewall_host.HostProblem as problem:
+    except firewall_host.HostProblem as problem:
         return [finding("RH-NET-03", "error", "rules that can be read", problem, subject=subject)]
     if findings is None:
         missing = "%s is not installed" % backend.PACKAGE
@@ -106,11 +106,11 @@ def family_findings(module, policy, family):
 
 def unit_finding(module):
     """Ask systemd whether it would load the rules at the next start."""
-    expected, subject = "enabled", _firewall_files.UNIT_NAME
+    expected, subject = "enabled", firewall_files.UNIT_NAME
     systemctl = module.get_bin_path("systemctl")
     if not systemctl:
         return finding("RH-NET-03", "error", expected, "there is no systemctl", subject=subject)
-    _status, output, errors = module.run_command([systemctl, "is-enabled", _firewall_files.UNIT_NAME])
+    _status, output, errors = module.run_command([systemctl, "is-enabled", firewall_files.UNIT_NAME])
     actual = (output.strip() or errors.strip()).splitlines() or ["unknown"]
     return verdict("RH-NET-03", actual[0] == "enabled", expected, actual[0], subject=subject)
 
@@ -118,17 +118,17 @@ def unit_finding(module):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            **_firewall.policy_spec(),
-            backend=dict(type="str", choices=list(_backends.BACKENDS), default="iptables"),
+            **firewall_policy.policy_spec(),
+            backend=dict(type="str", choices=list(firewall_backends.BACKENDS), default="iptables"),
         ),
         supports_check_mode=True,
     )
     options = module.params
     try:
-        policy = _firewall.build_policy(*(options[name] for name in _firewall.OPTIONS))
-    except _firewall.PolicyProblem as problem:
+        policy = firewall_policy.build_policy(*(options[name] for name in firewall_policy.OPTIONS))
+    except firewall_policy.PolicyProblem as problem:
         module.fail_json(msg=str(problem))
-    findings = [one for family in _firewall.FAMILIES for one in family_findings(module, policy, family)]
+    findings = [one for family in firewall_policy.FAMILIES for one in family_findings(module, policy, family)]
     findings.append(unit_finding(module))
     notice_ports = list(policy.reserved) if policy.audience == "notice" else []
     module.exit_json(changed=False, findings=findings, notice_ports=notice_ports, summary=count(findings))

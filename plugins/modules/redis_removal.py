@@ -88,7 +88,7 @@ restart:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall_host import HostProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.host import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._removal_run import Removal
 

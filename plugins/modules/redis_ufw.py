@@ -108,11 +108,13 @@ missing_packages:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _firewall_host,
-    _firewall_kernel,
-    _ufw,
-    _ufw_host,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import host as firewall_host
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
+    kernel as iptables_kernel,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.ufw import (
+    host as ufw_host,
+    rules as ufw_rules,
 )
 
 # Conflicts with Debian's ufw: installing one removes the other, with the rules that it keeps.
@@ -144,7 +146,7 @@ def warn_of_allows(module, allows, kernel):
     """Say what the rules of other people, which stay, mean."""
     if not allows:
         return
-    in_front = not any(_firewall_kernel.jump_differences(_firewall_kernel.parse_save(text)) for text in kernel.values())
+    in_front = not any(iptables_kernel.jump_differences(iptables_kernel.parse_save(text)) for text in kernel.values())
     module.warn(
         "UFW allows a port that should be closed: %s. %s"
         % (
@@ -168,16 +170,16 @@ def main():
         supports_check_mode=True,
     )
     wants = module.params["enabled"] == "enabled"
-    ufw = module.get_bin_path("ufw", opt_dirs=_firewall_host.SBIN)
-    is_enabled = bool(ufw) and _ufw.setting(_firewall_host.read_file(_ufw.CONF) or "", "ENABLED")
+    ufw = module.get_bin_path("ufw", opt_dirs=firewall_host.SBIN)
+    is_enabled = bool(ufw) and ufw_rules.setting(firewall_host.read_file(ufw_rules.CONF) or "", "ENABLED")
     result = dict(changed=False, active=False, differences=[])
     if not wants and not is_enabled:
         module.exit_json(**result)
 
-    active = _ufw_host.read_active(module, ufw) if ufw else False
-    rules = _ufw_host.read_rules(module) if ufw else {family: [] for family in _firewall_host.families()}
-    kernel = _ufw_host.read_kernel(module)
-    plan, ssh = _ufw_host.make_plan(module, rules, active)
+    active = ufw_host.read_active(module, ufw) if ufw else False
+    rules = ufw_host.read_rules(module) if ufw else {family: [] for family in firewall_host.families()}
+    kernel = ufw_host.read_kernel(module)
+    plan, ssh = ufw_host.make_plan(module, rules, active)
     check_ports(module, ssh)
     if not ufw and os.path.exists(RIVAL):
         module.fail_json(msg="ufw would remove netfilter-persistent and the rules it keeps: remove it yourself first")
@@ -188,7 +190,7 @@ def main():
     differences = [] if ufw else ["the package ufw is missing"]
     differences += ["UFW has no rule '%s'" % rule for rule in plan.missing]
     differences += ["UFW is not enabled"] if enabling else []
-    allows = _ufw.foreign_allows(rules, module.params["deny_ports"])
+    allows = ufw_rules.foreign_allows(rules, module.params["deny_ports"])
     result.update(
         changed=bool(differences),
         active=active or enabling,
@@ -200,8 +202,8 @@ def main():
         result["diff"] = dict(
             before_header="UFW",
             after_header="UFW",
-            before=_ufw.listing(rules, active),
-            after=_ufw.listing(after, active or enabling),
+            before=ufw_rules.listing(rules, active),
+            after=ufw_rules.listing(after, active or enabling),
         )
     if not ufw:
         result["missing_packages"] = ["ufw"]
@@ -210,11 +212,11 @@ def main():
             module.fail_json(msg="UFW is not installed: install the package ufw, then run again", **result)
     elif not active and not wants:
         module.warn("UFW is enabled but not running, so it does nothing until the next start: 'ufw enable' starts it")
-    elif active and not _ufw_host.is_loaded(kernel, rules):
+    elif active and not ufw_host.is_loaded(kernel, rules):
         module.warn("the kernel has other rules than UFW's files: 'ufw reload' loads them")
 
     if differences and not module.check_mode:
-        _ufw_host.apply(module, ufw, plan, active, enabling)
+        ufw_host.apply(module, ufw, plan, active, enabling)
     warn_of_allows(module, allows, kernel)
     module.exit_json(**result)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from ... import _firewall, _firewall_eval as evaluator, _nft_eval
 from ..._audit.findings import finding, verdict
+from ..._firewall import evaluate as evaluator, policy as firewall_policy
+from ..._firewall.nftables import evaluate as nftables_evaluate
 from . import endpoints as doors
 
 CONTROL = "RH-NET-06"
@@ -37,7 +38,7 @@ class Kernel:
         inner = ["lo", *policy.bridges, *map(doors.bridge_of, bridges)]
         # By which other hosts come in.
         self.interfaces = [
-            name for name in facts.interfaces if not any(_firewall.matches_interface(one, name) for one in inner)
+            name for name in facts.interfaces if not any(firewall_policy.matches_interface(one, name) for one in inner)
         ]
         self.subnets = [
             ipaddress.ip_network(block["Subnet"])
@@ -133,7 +134,7 @@ class Kernel:
         # nft shows the tables of iptables too, but not their matches.
         shown = [line[1:] for line in (self.facts.saves[door.family] or "").splitlines() if line.startswith("*")]
         for place in ("PREROUTING", hook):
-            for base in _nft_eval.bases(self.facts.nft, door.family, place.lower(), place):
+            for base in nftables_evaluate.bases(self.facts.nft, door.family, place.lower(), place):
                 family, name = base.table.split(" ", 1)
                 if family == "inet" or name not in shown:
                     early = place == "PREROUTING" and base.priority <= TRANSLATION

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _iptables, _nft, _removal
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import rules as iptables_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import rules as nftables_rules
 
-POLICY = _firewall.build_policy(
+POLICY = firewall_policy.build_policy(
     [{"port": 7000, "sources": ["10.0.0.5"], "purpose": "data"}, {"port": 26379, "sources": [], "purpose": "sentinel"}],
     [6379, 6380],
     ["docker0"],
@@ -17,7 +20,9 @@ POLICY = _firewall.build_policy(
 
 
 @pytest.mark.parametrize(
-    "text", [_iptables.rules_file(_iptables.render(POLICY, 4)), _nft.render(POLICY)], ids=["iptables", "nftables"]
+    "text",
+    [iptables_rules.rules_file(iptables_rules.render(POLICY, 4)), nftables_rules.render(POLICY)],
+    ids=["iptables", "nftables"],
 )
 def test_the_files_of_rules_tell_which_ports_they_close(text):
     assert _removal.guarded_ports([text]) == {6379, 6380, 7000, 26379}

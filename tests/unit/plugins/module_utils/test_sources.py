@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sources
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import build_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import build_policy
 from hypothesis import given, strategies as st
 
 NAMES = {

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall_kernel
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import (
     rules as daemon_rules,
     rules_files as daemon_rules_files,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
+    kernel as iptables_kernel,
 )
 
 SAVE = """\
@@ -153,7 +155,7 @@ def test_the_operator_s_chain_is_asked_first():
 
 
 def test_the_engine_s_rules_go_and_nobody_else_s():
-    kernel = _firewall_kernel.parse_save(SAVE)
+    kernel = iptables_kernel.parse_save(SAVE)
     removals = daemon_rules.engine_rules(kernel, NETWORKS)
     gone = {line[3:] for lines in removals.values() for line in lines if line.startswith("-D ")}
     left = [line[3:] for line in SAVE.splitlines() if line.startswith("-A ") and line[3:] not in gone]
@@ -173,14 +175,12 @@ def test_the_engine_s_rules_go_and_nobody_else_s():
 
 def test_after_that_there_is_nothing_left_to_do():
     text = "\n".join(line for line in SAVE.splitlines() if "ufw" in line or line.startswith(("*", "COMMIT")))
-    assert daemon_rules.engine_rules(_firewall_kernel.parse_save(text), NETWORKS) == {}
+    assert daemon_rules.engine_rules(iptables_kernel.parse_save(text), NETWORKS) == {}
 
 
 def test_whether_the_engine_makes_rules():
-    assert daemon_rules.has_engine_rules(_firewall_kernel.parse_save(SAVE))
-    assert not daemon_rules.has_engine_rules(
-        _firewall_kernel.parse_save(SAVE.replace("--dst-type LOCAL -j DOCKER", ""))
-    )
+    assert daemon_rules.has_engine_rules(iptables_kernel.parse_save(SAVE))
+    assert not daemon_rules.has_engine_rules(iptables_kernel.parse_save(SAVE.replace("--dst-type LOCAL -j DOCKER", "")))
     assert not daemon_rules.has_engine_rules({})
 
 
@@ -230,7 +230,7 @@ def test_the_file_is_read_as_the_rules():
     text = daemon_rules.rules_file(daemon_rules.render(NETWORKS, 4))
     assert text.endswith("COMMIT\n")
     for table, chains in daemon_rules.render(NETWORKS, 4).items():
-        assert _firewall_kernel.parse_save(text)[table] == chains
+        assert iptables_kernel.parse_save(text)[table] == chains
     assert daemon_rules.rules_file({}).count("\n") == 1
 
 

@@ -14,16 +14,17 @@ import dataclasses
 import json
 from pathlib import Path
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _firewall, _iptables
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import (
     endpoints as exposure_endpoints,
     engine as exposure_engine,
     survey as exposure_survey,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import rules as iptables_rules
 
 SAMPLES = Path(__file__).parent / "docker_samples"
 VERSIONS = {"bookworm": "20.10.24+dfsg1", "trixie": "26.1.5+dfsg1"}
-POLICY = _firewall.build_policy(
+POLICY = firewall_policy.build_policy(
     [{"port": 6379, "sources": ["10.77.4.100", "fd77:4::100"], "purpose": "data"}],
     [6379, 6380],
     ["docker0", "br-+", "docker_gwbridge"],
@@ -86,7 +87,7 @@ def with_saves(facts, change4, change6=lambda text: text):
 
 def guarded(policy, family):
     """Return a function that adds our chains to a save."""
-    own = _iptables.rules_file(_iptables.render(policy, family))
+    own = iptables_rules.rules_file(iptables_rules.render(policy, family))
     jumps = (
         "*filter\n-A INPUT -p tcp -j REDIS-PORTS\nCOMMIT\n*mangle\n-A FORWARD -p tcp -j REDIS-PORTS-DOCKER\nCOMMIT\n"
     )

@@ -11,12 +11,14 @@ import ipaddress
 import json
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _firewall,
-    _firewall_eval as evaluator,
-    _nft_eval,
-)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import survey as exposure_survey
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    evaluate as evaluator,
+    policy as firewall_policy,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import (
+    evaluate as nftables_evaluate,
+)
 from docker_facts import POLICY, VERSIONS, closed, container, guarded, only, only_doors, sample, with_saves
 
 NFT = json.dumps(
@@ -96,7 +98,9 @@ def test_our_chains_close_6379_but_not_what_docker_proxy_takes_for_it(name):
 
 def test_a_policy_that_names_all_host_ports_leaves_the_lan_only():
     ports = [6379, 6390, 6391, 6395, 6396, 6397, 6398, 7777, 32768]
-    policy = _firewall.build_policy([{"port": port, "sources": [], "purpose": "data"} for port in ports], [], ["br-+"])
+    policy = firewall_policy.build_policy(
+        [{"port": port, "sources": [], "purpose": "data"} for port in ports], [], ["br-+"]
+    )
     facts = with_saves(sample(), guarded(policy, 4), guarded(policy, 6))
     listed = exposure_survey.survey(facts, policy)
     failed = [found["subject"] for found in exposure_survey.findings(listed) if found["status"] == "fail"]
@@ -169,14 +173,14 @@ def test_rules_of_docker_28_are_followed():
 
 
 def test_tables_of_nftables_count():
-    facts = sample(nft=_nft_eval.parse(NFT))
+    facts = sample(nft=nftables_evaluate.parse(NFT))
     entry, _found = only(facts, "published")
     assert [door["reachable"] for door in entry["published"]] == [False, True, False]
     assert entry["published"][0]["why"] == "dropped by nft inet own c, FORWARD"
 
 
 def test_tables_of_iptables_are_not_taken_from_nft():
-    facts = sample(nft=_nft_eval.parse(NFT.replace('"inet"', '"ip"').replace('"own"', '"filter"')))
+    facts = sample(nft=nftables_evaluate.parse(NFT.replace('"inet"', '"ip"').replace('"own"', '"filter"')))
     assert "published" not in closed(facts)
 
 
