@@ -202,7 +202,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _start_guard,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config_desired
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
     CannotAsk,

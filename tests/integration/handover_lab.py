@@ -11,7 +11,7 @@ import time
 
 import redis
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis_argument_spec
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import Rolling
 from sentinel_lab import SECRET, WATCHER, wait_for
 
 

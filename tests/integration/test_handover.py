@@ -12,8 +12,11 @@ import signal
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_move
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
+    failover as handover_failover,
+    peers as handover_peers,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone
 from conftest import NAMES
 from handover_lab import Writer, masters, number_of, roll, watch
 from sentinel_lab import REPLICA, Group, wait_for
@@ -32,7 +35,7 @@ def group(request, tmp_path, run_module):
 
 
 def test_with_sentinels_no_acknowledged_write_is_lost(group, monkeypatch):
-    hand_over = _handover_move.hand_over
+    hand_over = handover_failover.hand_over
 
     def hand_over_and_rewrite(*arguments):
         done = hand_over(*arguments)
@@ -40,7 +43,7 @@ def test_with_sentinels_no_acknowledged_write_is_lost(group, monkeypatch):
         group.data[0].ask("the-new-config", "REWRITE")
         return done
 
-    monkeypatch.setattr(_handover_move, "hand_over", hand_over_and_rewrite)
+    monkeypatch.setattr(handover_failover, "hand_over", hand_over_and_rewrite)
     watch(group)
     started = [one.process.pid for one in group.data]
     for one in group.data:
@@ -97,7 +100,7 @@ def killed(group, place, name):
 def test_a_run_that_is_killed_loses_nothing_and_can_be_repeated(one_group):
     watch(one_group)
     with Writer(one_group) as writer:
-        killed(one_group, _handover_move.Pause, "demote")
+        killed(one_group, handover_failover.Pause, "demote")
         before = one_group.data[0].process.pid
         assert roll(one_group, 0, "master").restarted
         written = len(writer.acknowledged)
@@ -111,9 +114,9 @@ def test_when_the_pause_of_a_run_that_was_killed_ends_before_the_demotion(one_gr
     """The old master takes no write that would be thrown away when the Sentinels make it a replica at last."""
     watch(one_group)
     # Sentinels take 8 s at least.
-    monkeypatch.setattr(_handover_move, "DEMOTION_SECONDS", -7.0)
+    monkeypatch.setattr(handover_failover, "DEMOTION_SECONDS", -7.0)
     with Writer(one_group) as writer:
-        killed(one_group, _handover_ask, "fail_over")
+        killed(one_group, handover_peers, "fail_over")
         wait_for(lambda: len(masters(one_group)) == 2, 60)
         wait_for(lambda: len(masters(one_group)) == 1, 60)
         written = len(writer.acknowledged)
@@ -126,15 +129,15 @@ def test_replicas_that_stand_still_after_the_order(one_group, monkeypatch):
     """They do as they were told when they go on, and by then clients have written to the old master again."""
     group = one_group
     watch(group)
-    fail_over = _handover_ask.fail_over
+    fail_over = handover_peers.fail_over
 
     def order_and_stand_still(sentinel):
         for one in group.data[1:]:
             one.process.send_signal(signal.SIGSTOP)
         fail_over(sentinel)
 
-    monkeypatch.setattr(_handover_ask, "fail_over", order_and_stand_still)
-    monkeypatch.setattr(_handover_move, "PROMOTION_SECONDS", 1.0)
+    monkeypatch.setattr(handover_peers, "fail_over", order_and_stand_still)
+    monkeypatch.setattr(handover_failover, "PROMOTION_SECONDS", 1.0)
     with Writer(group) as writer:
         with pytest.raises(NotDone, match="took the order and promoted nobody"):
             roll(group, 0, "master", login_timeout=0.5)
@@ -201,7 +204,7 @@ def test_refused_while_the_group_is_not_whole(one_group, monkeypatch):
     # Sentinels whose user lacks a right on the replicas: they take the order, and nothing comes of it.
     for one in group.data[1:]:
         one.ask("ACL", "SETUSER", "sentinel", "-config|rewrite")
-    monkeypatch.setattr(_handover_move, "PROMOTION_SECONDS", 3.0)
+    monkeypatch.setattr(handover_failover, "PROMOTION_SECONDS", 3.0)
     with Writer(group) as writer:
         refused(group, 0, "promoted nobody", handover_timeout=20)
         written = len(writer.acknowledged)

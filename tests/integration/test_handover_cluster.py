@@ -11,7 +11,7 @@ import time
 import cluster_lab
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis_argument_spec
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_run import NotDone, Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
 from conftest import NAMES
 from handover_lab import Unit
 from sentinel_lab import wait_for

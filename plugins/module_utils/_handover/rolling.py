@@ -10,15 +10,11 @@ import contextlib
 import time
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover, _handover_ask, _handover_move
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover_look import PAUSE, Group
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
-    CannotAsk,
-    DataAtRisk,
-    secure_data,
-)
+from .._connection import ConnectionProblem
+from .._restart import CannotAsk, DataAtRisk, secure_data
+from . import failover, peers, rules
+from .group import PAUSE, Group
+from .rules import Refused
 
 OVERRIDE = " (allow_data_loss overrides this.)"
 
@@ -72,24 +68,24 @@ class Rolling:
 
     def _run(self, role):
         self.done.pending = self.group.part()
-        if not _handover.is_due(self.done.pending, role):
+        if not rules.is_due(self.done.pending, role):
             return
         place = None if self.done.pending == "none" else self.group.settle(self.params["allow_data_loss"])
         if place is not None:
             # It may have been promoted or demoted meanwhile.
             self.done.pending = place.part
-            if not _handover.is_due(place.part, role):
+            if not rules.is_due(place.part, role):
                 return
         if self.check:
             if place and place.heirs:
-                self.done.handed_over_to = _handover_move.favourite(place.heirs).name
+                self.done.handed_over_to = failover.favourite(place.heirs).name
             self.done.restarted, self.done.pending = True, "none"
             return
         file = place.file if place else None
         if place and (place.heirs or place.part == "replica") and not self.params["allow_data_loss"]:
             secure_data(self.params, self.unit.ports(), others_have_them=True)
         if place and place.part == "master" and place.heirs:
-            self.done.handed_over_to, self.done.gap = _handover_move.hand_over(self.group, place)
+            self.done.handed_over_to, self.done.gap = failover.hand_over(self.group, place)
             self.group.handed_over = True
             place = self.group.settle()
             if place.part != "replica":
@@ -114,7 +110,7 @@ class Rolling:
     def _keep_following(self, said, file):
         """Have the file say whom the server follows. In a cluster that stands in another file."""
         if said.master and not said.cluster and self.params["config_file"]:
-            _handover_ask.write_following(self.params, file or _handover_ask.config_text(self.params), *said.master)
+            peers.write_following(self.params, file or peers.config_text(self.params), *said.master)
 
     def _wait(self, place):
         """Wait until the server is a whole part of its group again."""
@@ -132,7 +128,7 @@ class Rolling:
         group = self.group
         said = group.own.said()
         if place.shard is not None:
-            shard = _handover.shard_of(*group.own.cluster())
+            shard = rules.shard_of(*group.own.cluster())
             if shard.me is not shard.master:
                 group.in_step(group.peer(shard.master.host, shard.master.port), group.own)
             group.linked(shard, [shard.me])

@@ -9,9 +9,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Attached, Refused, Said, Watch
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import rules as handover_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
+    Attached,
+    Refused,
+    Said,
+    Watch,
+)
 from hypothesis import given, strategies as st
 
 MASTER_INFO = """# Server
@@ -43,7 +48,7 @@ cluster_enabled:1
 
 
 def test_info_of_a_master():
-    said = _handover.parse_info(MASTER_INFO.replace("\n", "\r\n"))
+    said = handover_rules.parse_info(MASTER_INFO.replace("\n", "\r\n"))
     assert said == Said(
         run_id="aaaa",
         offset=1000,
@@ -53,7 +58,7 @@ def test_info_of_a_master():
 
 
 def test_info_of_a_replica():
-    said = _handover.parse_info(REPLICA_INFO)
+    said = handover_rules.parse_info(REPLICA_INFO)
     assert (said.master, said.link, said.syncing, said.offset) == (("10.0.0.1", 6379), "down", True, 77)
     assert (said.priority, said.cluster, said.attached) == (0, True, ())
 
@@ -76,11 +81,11 @@ LEADER = Said("a", offset=100, stream="feed", attached=(Attached("10.0.0.2", 637
     ],
 )
 def test_part(said, members, watched, part):
-    assert _handover.part_of(said, members, watched) == part
+    assert handover_rules.part_of(said, members, watched) == part
 
 
 def test_whose_turn_it_is():
-    due = {(part, role): _handover.is_due(part, role) for part in ("none", "replica", "master") for role in ROLES}
+    due = {(part, role): handover_rules.is_due(part, role) for part in ("none", "replica", "master") for role in ROLES}
     assert {key for key, yes in due.items() if not yes} == {
         *(("replica", "any"), ("master", "any"), ("master", "replica")),
     }
@@ -102,7 +107,7 @@ ROLES = ("any", "replica", "master")
     ],
 )
 def test_in_step(change, reason):
-    found = _handover.behind(dataclasses.replace(FOLLOWER, **change), 100, "feed")
+    found = handover_rules.behind(dataclasses.replace(FOLLOWER, **change), 100, "feed")
     assert reason in found and bool(reason) == bool(found)
 
 
@@ -113,11 +118,11 @@ def passing(call, *arguments):
 
 
 def test_a_replica_that_gets_its_data_is_waited_for():
-    _handover.check_attached("m", LEADER)
+    handover_rules.check_attached("m", LEADER)
     syncing = dataclasses.replace(LEADER, attached=(Attached("10.0.0.9", 6379, "send_bulk", 0),))
-    text, waits = passing(_handover.check_attached, "m", syncing)
+    text, waits = passing(handover_rules.check_attached, "m", syncing)
     assert "10.0.0.9:6379" in text and waits
-    text, waits = passing(_handover.check_attached, "m", dataclasses.replace(LEADER, failover="waiting-for-sync"))
+    text, waits = passing(handover_rules.check_attached, "m", dataclasses.replace(LEADER, failover="waiting-for-sync"))
     assert "failover" in text and waits
 
 
@@ -134,7 +139,7 @@ ATTACHED = {("10.0.0.2", 6379), ("10.0.0.3", 6379)}
 
 
 def check(watches, own="b", found="a", attached=frozenset(ATTACHED)):
-    _handover.check_watches(watches, ("10.0.0.1:6379", "a"), own, attached, found)
+    handover_rules.check_watches(watches, ("10.0.0.1:6379", "a"), own, attached, found)
 
 
 def test_sentinels_that_agree():
@@ -181,18 +186,18 @@ def test_a_replica_that_is_listed_by_its_old_port_too():
 
 def test_who_watches():
     nothing, unknown = Watch("s1", problem="refused", absent=True), Watch("s2", elsewhere={"x": "other"})
-    assert _handover.watching([], ["a"]) == []
-    assert _handover.watching([nothing, unknown], ["a", "b"]) == []
-    assert _handover.watching([nothing, unknown, watch(3)], ["a", "b"]) == [watch(3)]
+    assert handover_rules.watching([], ["a"]) == []
+    assert handover_rules.watching([nothing, unknown], ["a", "b"]) == []
+    assert handover_rules.watching([nothing, unknown, watch(3)], ["a", "b"]) == [watch(3)]
 
 
 def test_who_might_watch():
-    text, waits = passing(_handover.watching, [watch(1), Watch("s2", problem="no answer")], ["a"])
+    text, waits = passing(handover_rules.watching, [watch(1), Watch("s2", problem="no answer")], ["a"])
     assert "no answer" in text and waits
-    text, waits = passing(_handover.watching, [Watch("s2", elsewhere={"b": "shop"})], ["a", "b"])
+    text, waits = passing(handover_rules.watching, [Watch("s2", elsewhere={"b": "shop"})], ["a", "b"])
     assert "s2 calls this group shop" in text and not waits
     # By both names.
-    assert _handover.watching([Watch("s1", watch().master, elsewhere={"a": "shop"})], ["a"])
+    assert handover_rules.watching([Watch("s1", watch().master, elsewhere={"a": "shop"})], ["a"])
 
 
 NODES = """m1 10.0.0.1:7000@17000 myself,master - 0 0 1 connected 0-5460
@@ -206,11 +211,11 @@ h1 10.0.0.5:7000@17000 handshake - 0 0 0 disconnected
 
 
 def test_shard_of_a_master_and_of_a_replica():
-    shard = _handover.shard_of(parse_nodes(NODES), "ok")
+    shard = handover_rules.shard_of(parse_nodes(NODES), "ok")
     assert shard.me is shard.master and [entry.id for entry in shard.replicas] == ["r1"]
     assert [entry.id for entry in shard.voters] == ["m1", "m2", "m3"]
     other = NODES.replace("myself,", "").replace("slave m2", "myself,slave m2")
-    shard = _handover.shard_of(parse_nodes(other), "ok")
+    shard = handover_rules.shard_of(parse_nodes(other), "ok")
     assert (shard.me.id, shard.master.id) == ("r2", "m2")
 
 
@@ -225,18 +230,18 @@ def test_shard_of_a_master_and_of_a_replica():
     ],
 )
 def test_a_cluster_that_is_not_whole(nodes, state, words):
-    text, waits = passing(_handover.shard_of, parse_nodes(nodes), state)
+    text, waits = passing(handover_rules.shard_of, parse_nodes(nodes), state)
     assert words in text and waits
 
 
 def test_votes_need_connections_both_ways():
     views = {name: parse_nodes(NODES) for name in ("r1", "m1", "m2", "m3")}
-    assert _handover.unlinked(views, "r1", ["m1", "m2", "m3"]) is None
+    assert handover_rules.unlinked(views, "r1", ["m1", "m2", "m3"]) is None
     views["m3"] = parse_nodes(NODES.replace("1 connected\n", "1 disconnected\n"))
-    assert _handover.unlinked(views, "r1", ["m1", "m2", "m3"]) == "m3"
+    assert handover_rules.unlinked(views, "r1", ["m1", "m2", "m3"]) == "m3"
     views["m3"], views["r1"] = parse_nodes(NODES), parse_nodes(NODES.replace("2 connected 5461", "2 disconnected 5461"))
-    assert _handover.unlinked(views, "r1", ["m1", "m2", "m3"]) == "m2"
-    assert _handover.unlinked(views, "m3", ["m3"]) is None
+    assert handover_rules.unlinked(views, "r1", ["m1", "m2", "m3"]) == "m2"
+    assert handover_rules.unlinked(views, "m3", ["m3"]) is None
 
 
 @pytest.mark.parametrize(
@@ -257,7 +262,7 @@ def test_votes_need_connections_both_ways():
     ],
 )
 def test_following(before, after):
-    assert _handover.following(before, "10.0.0.1", 6379) == after
+    assert handover_rules.following(before, "10.0.0.1", 6379) == after
 
 
 LINES = st.lists(
@@ -270,8 +275,8 @@ LINES = st.lists(
 @given(LINES)
 def test_following_names_one_master_and_keeps_the_rest(lines):
     text = "".join(line + "\n" for line in lines)
-    found = _handover.following(text, "10.0.0.1", 6379)
-    assert _handover.following(found, "10.0.0.1", 6379) == found
+    found = handover_rules.following(text, "10.0.0.1", 6379)
+    assert handover_rules.following(found, "10.0.0.1", 6379) == found
     rest = [line for line in lines if not line.startswith(("replicaof", "slaveof"))]
     assert [line for line in found.splitlines() if not line.startswith("replicaof")] == rest
     assert found.splitlines().count("replicaof 10.0.0.1 6379") == 1

@@ -9,10 +9,18 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_look
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused, Said, Watch, shard_of
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
+    group as handover_group,
+    peers as handover_peers,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
+    Refused,
+    Said,
+    Watch,
+    shard_of,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk
 
 PARAMS = dict(login_host="h", login_port=1, login_unix_socket=None, renamed_commands={}, nodes=[], sentinels=[])
@@ -23,9 +31,9 @@ PARAMS.update(handover_timeout=10, start_timeout=10, allow_data_loss=False)
 def group(monkeypatch):
     clock = types.SimpleNamespace(now=0.0)
     clock.monotonic, clock.sleep = lambda: clock.now, lambda seconds: setattr(clock, "now", clock.now + seconds)
-    monkeypatch.setattr(_handover_look, "time", clock)
-    monkeypatch.setattr(_handover_ask, "ask_sentinels", lambda _params: [])
-    one = _handover_look.Group(dict(PARAMS), ())
+    monkeypatch.setattr(handover_group, "time", clock)
+    monkeypatch.setattr(handover_peers, "ask_sentinels", lambda _params: [])
+    one = handover_group.Group(dict(PARAMS), ())
     one.clock = clock
     return one
 
@@ -88,7 +96,7 @@ def test_part_of_one_that_can_not_be_asked(group):
     ],
 )
 def test_part_of_one_without_replicas(group, monkeypatch, watch, part):
-    monkeypatch.setattr(_handover_ask, "ask_sentinels", lambda _params: [watch])
+    monkeypatch.setattr(handover_peers, "ask_sentinels", lambda _params: [watch])
     group.own.said = answers(Said("a"))
     assert group.part() == part
 
@@ -125,7 +133,7 @@ def test_declared_servers_have_to_belong_to_the_group(group):
 
 def test_who_has_handed_over_need_not_be_in_step_before_its_restart(group, monkeypatch):
     """It may be unable to, until it runs the version of the others."""
-    monkeypatch.setattr(_handover_ask, "lag", lambda *_peers: "its link to the master is down")
+    monkeypatch.setattr(handover_peers, "lag", lambda *_peers: "its link to the master is down")
     group.own.said = answers(Said("a", master=("m", 1)))
     group.peer = lambda *_address: types.SimpleNamespace(name="m:1", said=lambda: Said("b"))
     with pytest.raises(Refused, match="link to the master is down"):

@@ -11,23 +11,14 @@ import stat
 import time
 import types
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
-    desired as config_desired,
-    guarded_file as config_guarded_file,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
-    Refused,
-    Watch,
-    behind,
-    following,
-    parse_info,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import reach
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import Sentinel, fields, resolve
+from .. import _connection
+from .._cluster.nodes import parse_nodes
+from .._config import desired as config_desired, guarded_file as config_guarded_file
+from .._config.live import text
+from .._renames import live_names
+from .._restart import reach
+from .._sentinel_ask import Sentinel, fields, resolve
+from .rules import Refused, Watch, behind, following, parse_info
 
 COMMANDS = ("INFO", "CLIENT", "CLUSTER", "CONFIG", "REPLICAOF", "SLAVEOF")
 # A replica that is further behind than what is written in this time is not in step.

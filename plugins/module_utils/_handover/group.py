@@ -10,11 +10,11 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover, _handover_ask
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import unaskable
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import resolve
+from .._connection import ConnectionProblem
+from .._restart import unaskable
+from .._sentinel_ask import resolve
+from . import peers, rules
+from .rules import Refused
 
 PAUSE = 0.2
 # What does not pass by waiting.
@@ -41,7 +41,7 @@ class Group:
 
     def __init__(self, params, ports, check=False):
         self.params, self.check, self.peers, self.handed_over = params, check, {}, False
-        self.own = _handover_ask.Peer(params, ports=ports)
+        self.own = peers.Peer(params, ports=ports)
 
     def close(self):
         for peer in (self.own, *self.peers.values()):
@@ -50,7 +50,7 @@ class Group:
     def restarted(self):
         """The server may be another now, under other names and at another port."""
         self.own.close()
-        self.own = _handover_ask.Peer(self.params)
+        self.own = peers.Peer(self.params)
 
     def part(self):
         """Return 'none', 'replica' or 'master', from what the server and the Sentinels say now."""
@@ -65,12 +65,12 @@ class Group:
             raise unaskable(problem, "who it is") from problem
         watched = False
         if said.master is None and not said.attached and not said.cluster:
-            watches = _handover_ask.ask_sentinels(self.params)
+            watches = peers.ask_sentinels(self.params)
             watched = any(
                 (watch.problem and not watch.absent) or (watch.master or {}).get("runid") == said.run_id
                 for watch in watches
             )
-        return _handover.part_of(said, members, watched)
+        return rules.part_of(said, members, watched)
 
     def _patiently(self, ask):
         """Ask until the server has loaded its data."""
@@ -108,7 +108,7 @@ class Group:
         """Return the Peer with the address that it announced, or that was declared."""
         key = (host, port, announced)
         if key not in self.peers:
-            self.peers[key] = _handover_ask.Peer(self.params, (host, port), announced=announced)
+            self.peers[key] = peers.Peer(self.params, (host, port), announced=announced)
         return self.peers[key]
 
     def _look_in_group(self, said):
@@ -117,7 +117,7 @@ class Group:
             above = master.said()
             if above.run_id == said.run_id:
                 raise Refused("its master can't be asked: the login reaches itself at %s." % master.name)
-            _handover.check_attached(master.name, above)
+            rules.check_attached(master.name, above)
             watches = self._watched(master.name, above, said)
             if watches and not self.check:
                 # A run that was killed may have left it paused, and then it does not take its master's writes either.
@@ -126,7 +126,7 @@ class Group:
             self._members(above, said.run_id)
             self._own_in_step(master)
             return Place("replica", said)
-        _handover.check_attached(self.own.name, said)
+        rules.check_attached(self.own.name, said)
         watches = self._watched(self.own.name, said, said)
         self._members(said, said.run_id)
         if not watches:
@@ -142,7 +142,7 @@ class Group:
                 % " and ".join(heir.name for heir in heirs)
             )
         # Read before writes are paused: it must say whom to follow when the server comes back.
-        file = _handover_ask.config_text(self.params) if heirs and not self.check else None
+        file = peers.config_text(self.params) if heirs and not self.check else None
         return Place("master", said, heirs=heirs, watches=watches, file=file)
 
     def _members(self, master, own_run_id):
@@ -150,23 +150,23 @@ class Group:
         for node in self.params["nodes"]:
             peer = self.peer(node["host"], node["port"], announced=False)
             said = peer.said()
-            reason = said.run_id not in (master.run_id, own_run_id) and _handover.behind(said, 0, master.stream)
+            reason = said.run_id not in (master.run_id, own_run_id) and rules.behind(said, 0, master.stream)
             if reason:
                 raise Refused("%s, which nodes names, is not in order: %s." % (peer.name, reason), passing=True)
 
     def _watched(self, name, master, own):
         """Return a Watch for each Sentinel that watches the group."""
-        watches = _handover.watching(_handover_ask.ask_sentinels(self.params), (master.run_id, own.run_id))
+        watches = rules.watching(peers.ask_sentinels(self.params), (master.run_id, own.run_id))
         if watches:
             found = ""
             with contextlib.suppress(ConnectionProblem):
                 found = self.peer(*watches[0].address).said().run_id
             attached = {(resolve(one.host), one.port) for one in master.attached}
-            _handover.check_watches(watches, (name, master.run_id), own.run_id, attached, found)
+            rules.check_watches(watches, (name, master.run_id), own.run_id, attached, found)
         return watches
 
     def _look_in_cluster(self, said):
-        shard = _handover.shard_of(*self.own.cluster())
+        shard = rules.shard_of(*self.own.cluster())
         if shard.me is not shard.master:
             master = self.peer(shard.master.host, shard.master.port)
             self._own_in_step(master)
@@ -192,7 +192,7 @@ class Group:
 
     @staticmethod
     def in_step(master, replica):
-        reason = _handover_ask.lag(master, replica)
+        reason = peers.lag(master, replica)
         if reason:
             raise Refused("%s is not in step with %s: %s." % (replica.name, master.name, reason), passing=True)
 
@@ -203,7 +203,7 @@ class Group:
             asked = self.own if entry.id == shard.me.id else self.peer(entry.host, entry.port)
             views[entry.id] = asked.cluster()[0]
         for node in nodes:
-            voter = _handover.unlinked(views, node.id, [entry.id for entry in shard.voters])
+            voter = rules.unlinked(views, node.id, [entry.id for entry in shard.voters])
             if voter:
                 raise Refused(
                     "%s:%d and the master %s of the cluster are not connected." % (node.host, node.port, voter),

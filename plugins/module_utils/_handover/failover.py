@@ -16,10 +16,10 @@ from __future__ import annotations
 import contextlib
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import Sentinel
+from .._connection import ConnectionProblem
+from .._sentinel_ask import Sentinel
+from . import peers
+from .rules import Refused
 
 POLL = 0.05
 NEED = "min-replicas-to-write"
@@ -63,7 +63,7 @@ class Pause:
         self.params, self.own, self.heirs = group.params, group.own, place.heirs
         self.file = place.file
         self.peer = group.peer
-        self.sentinel = Sentinel(_handover_ask.sentinel_login(self.params, place.watches[0].place))
+        self.sentinel = Sentinel(peers.sentinel_login(self.params, place.watches[0].place))
         self.old = place.watches[0].address
         self.until_demoted = 2 * int(place.watches[0].master["down-after-milliseconds"]) / 1000 + DEMOTION_SECONDS
         self.failover_timeout = place.watches[0].master["failover-timeout"]
@@ -74,7 +74,7 @@ class Pause:
 
     def hand_over(self):
         ordered = demoted = False
-        if _handover_ask.is_tilted(self.sentinel):
+        if peers.is_tilted(self.sentinel):
             raise Refused("the Sentinel at %s is in TILT mode and does nothing." % self.sentinel.where, passing=True)
         try:
             self.begun = time.monotonic()
@@ -87,7 +87,7 @@ class Pause:
             heir = self.wait_for_heir()
             self.demote(heir)
             demoted = True
-            _handover_ask.write_following(self.params, self.file, *heir.address)
+            peers.write_following(self.params, self.file, *heir.address)
             return heir.name, round(time.monotonic() - self.begun, 2)
         finally:
             # Once another is master, or may still become it, writes here would be lost: then the pause ends by itself.
@@ -103,7 +103,7 @@ class Pause:
 
     def order(self):
         try:
-            _handover_ask.fail_over(self.sentinel)
+            peers.fail_over(self.sentinel)
         except Refused:
             self.refused = True
             raise
@@ -131,7 +131,7 @@ class Pause:
         """Wait until all that could be promoted have what the master has."""
         end = time.monotonic() + CATCH_UP_SECONDS
         for heir in self.heirs:
-            reason = _handover_ask.lag(self.own, heir, max(0.0, end - time.monotonic()))
+            reason = peers.lag(self.own, heir, max(0.0, end - time.monotonic()))
             if reason:
                 text = "%s is not in step with %s while no one writes: %s." % (heir.name, self.own.name, reason)
                 raise Refused(text, passing=True)
@@ -142,8 +142,8 @@ class Pause:
         end = begun + PROMOTION_SECONDS
         while time.monotonic() < end and (under_way or time.monotonic() < begun + GIVE_UP_SECONDS):
             try:
-                address, under_way = _handover_ask.failover_state(self.sentinel)
-                if not _handover_ask.same_address(address, self.old):
+                address, under_way = peers.failover_state(self.sentinel)
+                if not peers.same_address(address, self.old):
                     under_way, heir = True, self.peer(*address)
                     said = heir.said()
                     if said.master is None and said.run_id != self.run_id:
@@ -153,7 +153,7 @@ class Pause:
                 pass
             time.sleep(POLL)
             late = end - POLL < time.monotonic() < begun + self.params["handover_timeout"]
-            if late and _handover_ask.is_tilted(self.sentinel):
+            if late and peers.is_tilted(self.sentinel):
                 # It goes on afterwards, and what is written until then would be lost.
                 self.pause(self.until_demoted)
                 end = time.monotonic() + GIVE_UP_SECONDS
@@ -161,7 +161,7 @@ class Pause:
         if under_way:
             # A replica that comes back would still do as it was told.
             with contextlib.suppress(ConnectionProblem):
-                _handover_ask.call_off(self.sentinel, seconds, self.failover_timeout)
+                peers.call_off(self.sentinel, seconds, self.failover_timeout)
         if self.is_master_elsewhere():
             what = "a replica was promoted, but the Sentinel at %s does not say so"
             if self.silent:
@@ -184,10 +184,10 @@ class Pause:
     def given_up(self):
         """Tell whether the Sentinel is done and the master is who it was: then who was promoted is made a replica."""
         try:
-            address, under_way = _handover_ask.failover_state(self.sentinel)
+            address, under_way = peers.failover_state(self.sentinel)
         except ConnectionProblem:
             return False
-        return not under_way and _handover_ask.same_address(address, self.old)
+        return not under_way and peers.same_address(address, self.old)
 
     def promoted(self):
         """Tell whether one of the replicas is a master now; None when one of them can't be asked."""

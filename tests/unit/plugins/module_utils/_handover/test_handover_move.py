@@ -9,9 +9,17 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _handover_ask, _handover_move
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import Attached, Refused, Said, Watch
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
+    failover as handover_failover,
+    peers as handover_peers,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
+    Attached,
+    Refused,
+    Said,
+    Watch,
+)
 
 OLD, NEW = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 
@@ -52,13 +60,13 @@ class Lab:
             part="master", said=self.own.now, shard=None, heirs=[self.heir], watches=[watch], file="port 1\n"
         )
         sentinel = types.SimpleNamespace(where="s1", close=lambda: None)
-        monkeypatch.setattr(_handover_move, "Sentinel", lambda _login: sentinel)
+        monkeypatch.setattr(handover_failover, "Sentinel", lambda _login: sentinel)
         monkeypatch.setattr(
-            _handover_move, "time", types.SimpleNamespace(monotonic=lambda: self.time, sleep=self.sleep)
+            handover_failover, "time", types.SimpleNamespace(monotonic=lambda: self.time, sleep=self.sleep)
         )
         stand_ins = "sentinel_login", "is_tilted", "lag", "fail_over", "failover_state", "write_following", "call_off"
         for name in stand_ins:
-            monkeypatch.setattr(_handover_ask, name, getattr(self, name))
+            monkeypatch.setattr(handover_peers, name, getattr(self, name))
 
     def sleep(self, seconds):
         self.time += seconds
@@ -100,7 +108,7 @@ class Lab:
         self.log.append(("write", before, host, port))
 
     def hand_over(self):
-        return _handover_move.hand_over(self, self.place)
+        return handover_failover.hand_over(self, self.place)
 
     @property
     def unpaused(self):
@@ -144,14 +152,14 @@ def test_a_sentinel_that_stands_still_goes_on_later(lab, monkeypatch):
         fail_over(sentinel)
         lab.tilted = 129.0
 
-    monkeypatch.setattr(_handover_ask, "fail_over", stand_still)
-    monkeypatch.setattr(_handover_ask, "failover_state", late)
+    monkeypatch.setattr(handover_peers, "fail_over", stand_still)
+    monkeypatch.setattr(handover_peers, "failover_state", late)
     assert lab.hand_over()[0] == "10.0.0.2:6379"
     assert lab.log.count(("CLIENT", "UNPAUSE")) == 1 and lab.log[-1] == ("CLIENT", "UNPAUSE")
     # For good, it is not waited for.
     lab.own.now, lab.heir.now, lab.tilted = Said("a", offset=7), Said("b", master=OLD), 1e9
     lab.time = 0.0
-    monkeypatch.setattr(_handover_ask, "is_tilted", lambda _sentinel: lab.time > 1)
+    monkeypatch.setattr(handover_peers, "is_tilted", lambda _sentinel: lab.time > 1)
     with pytest.raises(Refused, match="promoted nobody within 6"):
         lab.hand_over()
 
@@ -164,7 +172,7 @@ def test_a_sentinel_that_stands_still_is_given_no_order(lab):
 
 def test_given_up_by_the_sentinel(lab, monkeypatch):
     lab.promotes = False
-    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (OLD, False))
+    monkeypatch.setattr(handover_peers, "failover_state", lambda _sentinel: (OLD, False))
     with pytest.raises(Refused, match="promoted nobody within 2 s"):
         lab.hand_over()
     assert lab.unpaused
@@ -172,7 +180,7 @@ def test_given_up_by_the_sentinel(lab, monkeypatch):
 
 def test_promoted_and_the_sentinel_does_not_say_so(lab, monkeypatch):
     """Writes to the old master would be lost: they are not let in again."""
-    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (OLD, True))
+    monkeypatch.setattr(handover_peers, "failover_state", lambda _sentinel: (OLD, True))
     with pytest.raises(Refused, match="a replica was promoted, but"):
         lab.hand_over()
     assert not lab.unpaused and ("REPLICAOF", NEW[0]) not in lab.log
@@ -206,8 +214,8 @@ def test_a_replica_that_is_lost_after_the_order(lab, monkeypatch, said, refused,
             raise said
         return said
 
-    monkeypatch.setattr(_handover_ask, "fail_over", order)
-    monkeypatch.setattr(_handover_ask, "failover_state", state)
+    monkeypatch.setattr(handover_peers, "fail_over", order)
+    monkeypatch.setattr(handover_peers, "failover_state", state)
     with pytest.raises(Refused, match=refused):
         lab.hand_over()
     assert lab.unpaused is unpaused and lab.time < 100 + 20
@@ -220,8 +228,8 @@ def test_a_failover_that_is_called_off_is_no_danger(lab, monkeypatch):
     def order(_sentinel):
         lab.heir.now = Said("b")
 
-    monkeypatch.setattr(_handover_ask, "fail_over", order)
-    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (OLD, not lab.called_off))
+    monkeypatch.setattr(handover_peers, "fail_over", order)
+    monkeypatch.setattr(handover_peers, "failover_state", lambda _sentinel: (OLD, not lab.called_off))
     with pytest.raises(Refused, match="promoted nobody within 15 s"):
         lab.hand_over()
     assert lab.called_off and lab.unpaused and lab.need[-1] == (b"0",)
@@ -230,7 +238,7 @@ def test_a_failover_that_is_called_off_is_no_danger(lab, monkeypatch):
 def test_the_same_server_by_another_address_is_no_heir(lab, monkeypatch):
     lab.promotes = False
     lab.peers[NEW] = Peer(lab, NEW, lab.own.now)
-    monkeypatch.setattr(_handover_ask, "failover_state", lambda _sentinel: (NEW, True))
+    monkeypatch.setattr(handover_peers, "failover_state", lambda _sentinel: (NEW, True))
     with pytest.raises(Refused, match="promoted nobody"):
         lab.hand_over()
     assert ("REPLICAOF", NEW[0]) not in lab.log
@@ -244,7 +252,7 @@ def test_the_sentinel_is_believed_when_the_heir_says_so_too(lab, monkeypatch):
         return NEW, True
 
     lab.promotes = False
-    monkeypatch.setattr(_handover_ask, "failover_state", early)
+    monkeypatch.setattr(handover_peers, "failover_state", early)
     lab.hand_over()
     assert lab.log[4:8] == [("ask",)] * 3 + [("REPLICAOF", NEW[0])]
 
@@ -254,7 +262,7 @@ def test_the_sentinel_is_gone_in_the_middle(lab, monkeypatch):
         raise ConnectionProblem("unreachable", "gone")
 
     lab.promotes = False
-    monkeypatch.setattr(_handover_ask, "failover_state", gone)
+    monkeypatch.setattr(handover_peers, "failover_state", gone)
     with pytest.raises(Refused, match="promoted nobody"):
         lab.hand_over()
     # It may do later as it was told.
@@ -265,8 +273,8 @@ def test_the_sentinel_is_gone_when_it_is_told(lab, monkeypatch):
     def gone(_sentinel):
         raise ConnectionProblem("timeout", "gone")
 
-    monkeypatch.setattr(_handover_ask, "fail_over", gone)
-    monkeypatch.setattr(_handover_ask, "failover_state", gone)
+    monkeypatch.setattr(handover_peers, "fail_over", gone)
+    monkeypatch.setattr(handover_peers, "failover_state", gone)
     with pytest.raises(ConnectionProblem, match="gone"):
         lab.hand_over()
     assert lab.unpaused and lab.need == [(), (1,)]
@@ -277,7 +285,7 @@ def test_a_promotion_that_took_longer_than_the_pause(lab, monkeypatch):
         lab.time += 1000
         return NEW, True
 
-    monkeypatch.setattr(_handover_ask, "failover_state", slow)
+    monkeypatch.setattr(handover_peers, "failover_state", slow)
     with pytest.raises(Refused, match="took writes again"):
         lab.hand_over()
     assert ("REPLICAOF", NEW[0]) not in lab.log and not lab.unpaused
