@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import bind_address, exposed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import build_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import bind_address, exposed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_ports import served_ports
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports
 

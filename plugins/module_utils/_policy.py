@@ -15,7 +15,7 @@ import re
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import (
     bind_problems,
     source_problems,
 )

@@ -11,7 +11,7 @@ import re
 from difflib import get_close_matches
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments, _instances
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import exposed
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
 
 # It becomes part of the names of units, files and folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")

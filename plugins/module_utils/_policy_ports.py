@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import exposed, width_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed, width_problems
 
 # What default_ports() and served_ports() look at.
 PORT_VARIABLES = (

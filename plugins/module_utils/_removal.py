@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import exposed
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
 
 _DPORTS = re.compile(r"--(?:dports|dport|ctorigdstport) ([\d:,]+)")

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from types import SimpleNamespace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal, _start_guard, _systemd, _units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal, _start_guard, _units
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
     desired as config_desired,
     guarded_file as guarded,
@@ -22,6 +22,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     files as firewall_files,
     host as firewall_host,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files
 
 NOTICE_UNITS = ("redis-port-notice.service", "redis-port-notice-yield.service")
@@ -118,8 +119,8 @@ class Removal:
 
     def _ports_of(self, unit):
         """Return where the unit's process listens, if there is one."""
-        shown = _systemd.parse_show(self.systemctl("show", unit, "--property", "MainPID"))
-        return set(_systemd.listening_ports(shown.get("MainPID", "0")))
+        shown = host_systemd.parse_show(self.systemctl("show", unit, "--property", "MainPID"))
+        return set(host_systemd.listening_ports(shown.get("MainPID", "0")))
 
     def problems(self):
         found = (

@@ -11,7 +11,7 @@ import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._versions import FIXES, assess
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.versions import FIXES, assess
 
 SECTIONS = {
     "role": (

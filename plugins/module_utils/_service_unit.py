@@ -11,7 +11,8 @@ import os
 import re
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._last_words import last_words
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
@@ -52,7 +53,9 @@ class Service:
         self.module.fail_json(msg="\n".join([problem, said] if said else [problem]))
 
     def show(self):
-        return _systemd.parse_show(self.systemctl("show", self.unit, "--property", ",".join(_systemd.PROPERTIES)))
+        return host_systemd.parse_show(
+            self.systemctl("show", self.unit, "--property", ",".join(host_systemd.PROPERTIES))
+        )
 
     def write_drop_in(self):
         """Bring the drop-in to the wanted text; return (changed, before)."""
@@ -92,10 +95,10 @@ class Service:
             reasons.append("the drop-in has changed")
         elif (
             os.path.exists(self.drop_in_path)
-            and os.stat(self.drop_in_path).st_mtime > _systemd.started_at(properties) > 0
+            and os.stat(self.drop_in_path).st_mtime > host_systemd.started_at(properties) > 0
         ):
             reasons.append("the process is older than its drop-in")
-        if _systemd.binary_was_replaced(properties["MainPID"]):
+        if host_systemd.binary_was_replaced(properties["MainPID"]):
             reasons.append("its binary was replaced by an upgrade")
         if not reasons and self.answers() == "unreachable":
             reasons.append("it does not listen at %s" % _connection.endpoint(self.module.params))
@@ -103,7 +106,7 @@ class Service:
 
     def ports(self):
         """Return where the running process listens."""
-        return _systemd.listening_ports(self.show()["MainPID"])
+        return host_systemd.listening_ports(self.show()["MainPID"])
 
     def config_file(self):
         """Return the file that the server will start from next, as its command line names it; None when it does not."""

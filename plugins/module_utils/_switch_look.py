@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _switch, _systemd, _tls
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _switch, _tls
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import canonical
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
@@ -106,7 +107,7 @@ def _port(settings, name, otherwise):
 
 def _listening(pid):
     """Return {port: 'tls' or 'plain'} of the ports at which the process talks to clients."""
-    found, ports = {}, _systemd.listening_ports(pid)
+    found, ports = {}, host_systemd.listening_ports(pid)
     for port in ports:
         if port - BUS_OFFSET in ports:
             continue

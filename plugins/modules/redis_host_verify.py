@@ -66,13 +66,12 @@ import pwd
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
-    _kernel,
-    _start_guard,
-    _systemd,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _start_guard
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
+    sysctl as host_sysctl,
+    systemd as host_systemd,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 
 # Where a server may write: its data, its log, its runtime folder, and the private /tmp that systemd gives it.
@@ -126,10 +125,10 @@ def verify_config_owner(path, user, rewritten, instance):
 
 def verify_process(pid, user, instance):
     """What the kernel lets the process do."""
-    status = _systemd.process_status(pid)
+    status = host_systemd.process_status(pid)
     uid = int(status["Uid"].split()[1])
     account = pwd.getpwuid(uid).pw_name
-    writable = _systemd.writable_mounts(pid, uid, [int(group) for group in status["Groups"].split()])
+    writable = host_systemd.writable_mounts(pid, uid, [int(group) for group in status["Groups"].split()])
     outside = [point for point in writable if not (point + "/").startswith(WRITABLE)]
     facts = [
         ("account", account == user, user, account),
@@ -148,13 +147,13 @@ def verify_process(pid, user, instance):
 def verify_sysctl(settings, skip_reason, instance):
     findings = []
     for name, wanted in sorted(settings.items()):
-        expected = ("at least %s" if _kernel.LARGER_IS_FINE.get(name) else "%s") % wanted
+        expected = ("at least %s" if host_sysctl.LARGER_IS_FINE.get(name) else "%s") % wanted
         path = Path("/proc/sys", *name.split("."))
         actual = path.read_text().strip() if path.exists() else "not there"
         if skip_reason:
             entry = finding("RH-HST-03", "skipped", expected, skip_reason, subject=name, instance=instance)
         else:
-            ok = _kernel.satisfied(name, wanted, actual)
+            ok = host_sysctl.satisfied(name, wanted, actual)
             entry = verdict("RH-HST-03", ok, expected, actual, subject=name, instance=instance)
         findings.append(entry)
     return findings

@@ -171,12 +171,14 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _connection,
-    _host_addresses,
     _switch,
     _switch_look,
-    _systemd,
     _takeover_find,
     _units,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
+    bind_addresses as host_bind_addresses,
+    systemd as host_systemd,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 
@@ -203,7 +205,7 @@ def stop(module, units, stuck):
 def wait(module, unit, deadline):
     """Wait until a unit has ended; return what went wrong, or ''."""
     while True:
-        shown = _systemd.parse_show(
+        shown = host_systemd.parse_show(
             systemctl(module, "show", unit + ".service", "--property", "ActiveState,Result,Job")
         )
         if shown["ActiveState"] in _units.RESTING and not int(shown.get("Job") or 0):
@@ -254,8 +256,8 @@ def look_at_other(module, listing):
     found, listening = _units.find(_units.other_engine(params["engine"]), listing, params["drop_in_name"]), {}
     for unit in found.values():
         if unit.active and params["ports"]:
-            shown = _systemd.parse_show(systemctl(module, "show", unit.name + ".service", "--property", "MainPID"))
-            ports = _systemd.listening_ports(shown.get("MainPID", "0"))
+            shown = host_systemd.parse_show(systemctl(module, "show", unit.name + ".service", "--property", "MainPID"))
+            ports = host_systemd.listening_ports(shown.get("MainPID", "0"))
             listening[unit.name] = [port for port in ports if port in params["ports"]]
     return _units.other_problems(params["engine"], found, listening)
 
@@ -285,7 +287,7 @@ def look_at_servers(module, found):
         pid = "0"
         if unit.active:
             shown = systemctl(module, "show", unit.name + ".service", "--property", "MainPID")
-            pid = _systemd.parse_show(shown).get("MainPID", "0")
+            pid = host_systemd.parse_show(shown).get("MainPID", "0")
         looks[unit.name] = _switch_look.look(module.params, server, unit, pid)
         wanted, admin = _switch_look.place_of(server), module.params["login_user"] or "default"
         problems += _switch.problems(looks[unit.name].now, wanted, admin)
@@ -355,8 +357,8 @@ def main():
     )
     paths = look_at_files(module, found, plan)
     plan.problems += look_at_other(module, listing)
-    plan.problems += _host_addresses.missing_problems(
-        params["bind"], lambda: _host_addresses.own_addresses(module.run_command)
+    plan.problems += host_bind_addresses.missing_problems(
+        params["bind"], lambda: host_bind_addresses.own_addresses(module.run_command)
     )
     looks, problems = look_at_servers(module, found)
     plan.problems += problems

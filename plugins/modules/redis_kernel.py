@@ -57,7 +57,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _kernel
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import sysctl as host_sysctl
 
 
 def main():
@@ -70,8 +70,10 @@ def main():
     )
     settings = module.params["settings"]
     for name, value in settings.items():
-        if name not in _kernel.LARGER_IS_FINE:
-            module.fail_json(msg="settings: %s is not one of %s." % (name, ", ".join(sorted(_kernel.LARGER_IS_FINE))))
+        if name not in host_sysctl.LARGER_IS_FINE:
+            module.fail_json(
+                msg="settings: %s is not one of %s." % (name, ", ".join(sorted(host_sysctl.LARGER_IS_FINE)))
+            )
         if not str(value).isdigit():
             module.fail_json(msg="settings: %s must be a whole number, not %r." % (name, value))
     live_paths = {name: Path("/proc/sys", *name.split(".")) for name in settings}
@@ -82,8 +84,8 @@ def main():
 
     path = Path(module.params["path"])
     before = path.read_text() if path.exists() else ""
-    after = _kernel.render(_kernel.wanted_file(settings, live, _kernel.parse(before)))
-    changes = {name: value for name, value in settings.items() if not _kernel.satisfied(name, value, live[name])}
+    after = host_sysctl.render(host_sysctl.wanted_file(settings, live, host_sysctl.parse(before)))
+    changes = {name: value for name, value in settings.items() if not host_sysctl.satisfied(name, value, live[name])}
     if not before and not changes:
         after = ""
 

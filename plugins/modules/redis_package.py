@@ -97,9 +97,9 @@ held:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _packages
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt import Apt
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt_without_start import Busy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import packages as host_packages
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.apt import Apt
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.apt_without_start import Busy
 
 # Seconds for which apt's lists are good enough to install something that is missing.
 FRESH = 86400
@@ -126,7 +126,7 @@ def run(module, apt):
     params, check = module.params, module.check_mode
     installed = before = apt.installed()
     ours = params["packages"], params["libraries"]
-    unfinished = apt.interrupted() or _packages.unfinished(before, *ours)
+    unfinished = apt.interrupted() or host_packages.unfinished(before, *ours)
     warn_of_faults(module)
     requests, steps = decide(module, apt, before)
     if unfinished and not check:
@@ -134,22 +134,22 @@ def run(module, apt):
         installed = apt.installed()
         requests, steps = decide(module, apt, installed)
     # What is half-installed in the right version is no step of a simulation.
-    if (steps or _packages.unfinished(installed, *ours)) and not check:
-        apt.install(requests, _packages.to_reinstall(requests, installed))
+    if (steps or host_packages.unfinished(installed, *ours)) and not check:
+        apt.install(requests, host_packages.to_reinstall(requests, installed))
         installed = apt.installed()
     if not check:
         undone = [step for step in steps if step.name in installed and installed[step.name].version != step.after]
-        if undone or _packages.unfinished(installed, *ours):
+        if undone or host_packages.unfinished(installed, *ours):
             module.fail_json(msg="apt-get is done without an error, but see dpkg --audit. Undone: %s" % summary(undone))
 
-    names = _packages.family(installed, params["packages"])
-    after = _packages.foresee(before, names, steps) if check else installed
-    wrong = _packages.wrong_holds(after, names, params["hold"])
+    names = host_packages.family(installed, params["packages"])
+    after = host_packages.foresee(before, names, steps) if check else installed
+    wrong = host_packages.wrong_holds(after, names, params["hold"])
     if wrong and not check:
         apt.set_hold(wrong, params["hold"])
     after = dict(after, **{name: after[name]._replace(held=params["hold"]) for name in wrong})
     # apt takes a hold away from what it changes; set again, that is no difference.
-    text_before, text_after = _packages.describe(before, after), _packages.describe(after, before)
+    text_before, text_after = host_packages.describe(before, after), host_packages.describe(after, before)
     return dict(
         changed=unfinished or text_before != text_after,
         msg=summary(steps) or "nothing to install",
@@ -167,10 +167,11 @@ def summary(steps):
 
 def warn_of_faults(module):
     version, packages = module.params["version"], module.params["packages"]
-    cves, floor = _packages.lacking(packages[0].partition("-")[0], version)
+    cves, floor = host_packages.lacking(packages[0].partition("-")[0], version)
     if cves:
         module.warn(
-            "%s is %s, which has no fix for %s: %s has (RH-VER-01)." % (_packages.PIN, version, ", ".join(cves), floor)
+            "%s is %s, which has no fix for %s: %s has (RH-VER-01)."
+            % (host_packages.PIN, version, ", ".join(cves), floor)
         )
 
 
@@ -179,19 +180,19 @@ def decide(module, apt, installed):
     params = module.params
     ours = params["packages"], params["libraries"]
     latest = params["state"] == "latest"
-    plan = _packages.plan(installed, *ours, params["version"], latest)
+    plan = host_packages.plan(installed, *ours, params["version"], latest)
     problems, steps = list(plan.problems), []
     if plan.requests:
         names = [request.partition("=")[0] for request in plan.requests]
         known = apt.known(names)
-        unknown = _packages.unknown_versions(plan.requests, known, params["version"])
+        unknown = host_packages.unknown_versions(plan.requests, known, params["version"])
         if latest or unknown or set(names) - set(known) or apt.lists_age() > FRESH:
             apt.refresh()
-            unknown = _packages.unknown_versions(plan.requests, apt.known(names), params["version"])
+            unknown = host_packages.unknown_versions(plan.requests, apt.known(names), params["version"])
         problems += unknown
     if plan.requests and not problems:
         steps = apt.simulate(plan.requests)
-        problems = _packages.step_problems(steps, installed, params["hold"])
+        problems = host_packages.step_problems(steps, installed, params["hold"])
     if problems:
         module.fail_json(msg="\n".join(["Refused, no package was changed:", *problems]))
     return plan.requests, steps

@@ -112,9 +112,10 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file, _systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import guarded_file as guarded
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 
 
 class File:
@@ -158,14 +159,14 @@ class File:
         return True
 
     def show(self):
-        words = ["show", self.unit, "--property", ",".join(_systemd.PROPERTIES)]
-        return _systemd.parse_show(self.systemctl(*words))
+        words = ["show", self.unit, "--property", ",".join(host_systemd.PROPERTIES)]
+        return host_systemd.parse_show(self.systemctl(*words))
 
     def is_older(self):
         """Return whether the running process started before the last change of what it has loaded."""
         times = [os.stat(path).st_mtime for path in self.params["loaded_files"] if os.path.exists(path)]
         properties = self.show() if times else {}
-        return properties.get("ActiveState") == "active" and max(times) > _systemd.started_at(properties) > 0
+        return properties.get("ActiveState") == "active" and max(times) > host_systemd.started_at(properties) > 0
 
     def replace(self, names):
         """Replace these lines while the Sentinel does not run."""

@@ -14,8 +14,8 @@ import socket
 import tempfile
 import time
 
-from ... import _systemd
 from ..._firewall import host as firewall_host
+from ..._host import systemd as host_systemd
 from . import settings, unit
 
 UNIT = "docker.service"
@@ -58,7 +58,7 @@ class Engine:
         systemctl = self.module.get_bin_path("systemctl", required=True)
         self.show = dict.fromkeys(PROPERTIES, "")
         text = self.run([systemctl, "show", UNIT, "--property", ",".join(PROPERTIES)])
-        self.show.update(_systemd.parse_show(text))
+        self.show.update(host_systemd.parse_show(text))
 
     def run(self, command):
         return self.module.run_command(command, check_rc=True)[1]
@@ -99,7 +99,9 @@ class Engine:
 
     def is_stale(self):
         """Return whether the engine was started before its file was last written, or removed."""
-        started = _systemd.started_at({"ActiveEnterTimestampMonotonic": self.show["ExecMainStartTimestampMonotonic"]})
+        started = host_systemd.started_at(
+            {"ActiveEnterTimestampMonotonic": self.show["ExecMainStartTimestampMonotonic"]}
+        )
         for path in (self.path, os.path.dirname(self.path)):
             try:
                 return os.stat(path).st_mtime > started

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _kernel
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import sysctl as host_sysctl
 from hypothesis import given, strategies as st
 
-SETTINGS = st.dictionaries(st.sampled_from(sorted(_kernel.LARGER_IS_FINE)), st.integers(0, 10**6).map(str))
+SETTINGS = st.dictionaries(st.sampled_from(sorted(host_sysctl.LARGER_IS_FINE)), st.integers(0, 10**6).map(str))
 
 
 @pytest.mark.parametrize(
@@ -19,25 +19,25 @@ SETTINGS = st.dictionaries(st.sampled_from(sorted(_kernel.LARGER_IS_FINE)), st.i
     ],
 )
 def test_satisfied(name, wanted, actual, good):
-    assert _kernel.satisfied(name, wanted, actual) is good
+    assert host_sysctl.satisfied(name, wanted, actual) is good
 
 
 @given(SETTINGS)
 def test_file_round_trip(settings):
-    assert _kernel.parse(_kernel.render(settings)) == settings
+    assert host_sysctl.parse(host_sysctl.render(settings)) == settings
 
 
 def test_parse_skips_comments():
-    assert _kernel.parse("# a = 1\n; b = 2\nvm.swappiness=10\n\n") == {"vm.swappiness": "10"}
+    assert host_sysctl.parse("# a = 1\n; b = 2\nvm.swappiness=10\n\n") == {"vm.swappiness": "10"}
 
 
 @given(SETTINGS, SETTINGS)
 def test_file_is_stable_once_it_was_applied(settings, live):
     """A second run must want the same file, whatever the first one had to change."""
-    first = _kernel.wanted_file(settings, live, {})
+    first = host_sysctl.wanted_file(settings, live, {})
     after = {name: settings[name] if name in first else live.get(name) for name in settings}
-    assert _kernel.wanted_file(settings, after, first) == first
+    assert host_sysctl.wanted_file(settings, after, first) == first
 
 
 def test_value_that_the_kernel_exceeds_is_not_written():
-    assert _kernel.wanted_file({"net.core.somaxconn": 1024}, {"net.core.somaxconn": "4096"}, {}) == {}
+    assert host_sysctl.wanted_file({"net.core.somaxconn": 1024}, {"net.core.somaxconn": "4096"}, {}) == {}

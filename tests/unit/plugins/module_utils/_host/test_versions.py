@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _versions as versions
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import versions
 from hypothesis import given, settings, strategies as st
 
 PARTS = st.lists(

@@ -6,13 +6,15 @@ import json
 import socket
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _host_addresses
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
+    bind_addresses as host_bind_addresses,
+)
 
 OWN = ["10.0.3.7", "127.0.0.1"]
 
 
 def problems(binds, lacking=("10.9.9.9", "10.8.8.8")):
-    return _host_addresses.missing_problems(
+    return host_bind_addresses.missing_problems(
         binds, lambda: OWN, lambda text: "no interface has it" if text in lacking else ""
     )
 
@@ -38,18 +40,20 @@ def test_one_address_is_told_of_once_by_the_first_variable():
 
 
 def test_where_ip_is_missing_the_rest_is_told():
-    (line,) = _host_addresses.missing_problems({"redis_bind": ["10.9.9.9"]}, list, lambda _text: "no interface has it")
+    (line,) = host_bind_addresses.missing_problems(
+        {"redis_bind": ["10.9.9.9"]}, list, lambda _text: "no interface has it"
+    )
     assert "this host has others. Set redis_bind" in line
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "*", "::*"])
 def test_the_kernel_lets_listen(text):
-    assert _host_addresses.why_refused(text) == ""
+    assert host_bind_addresses.why_refused(text) == ""
 
 
 def test_the_kernel_refuses_what_no_interface_has():
     # Of the networks for documentation.
-    assert _host_addresses.why_refused("192.0.2.77") == "no interface has it"
+    assert host_bind_addresses.why_refused("192.0.2.77") == "no interface has it"
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
@@ -63,7 +67,7 @@ def test_the_kernel_refuses_what_no_interface_has():
     ],
 )
 def test_the_kernel_refuses_ipv6(text, words):
-    assert words in _host_addresses.why_refused(text)
+    assert words in host_bind_addresses.why_refused(text)
 
 
 def test_without_ipv6_redis_goes_on_as_well(monkeypatch):
@@ -71,7 +75,7 @@ def test_without_ipv6_redis_goes_on_as_well(monkeypatch):
         raise OSError(97, "Address family not supported by protocol")
 
     monkeypatch.setattr(socket, "socket", no_family)
-    assert _host_addresses.why_refused("2001:db8::77") == ""
+    assert host_bind_addresses.why_refused("2001:db8::77") == ""
 
 
 def test_the_hosts_addresses_those_for_others_first():
@@ -82,7 +86,7 @@ def test_the_hosts_addresses_those_for_others_first():
             "addr_info": [{"local": "fe80::1", "scope": "link"}, {"local": "10.0.3.7", "scope": "global"}, {}],
         },
     ]
-    assert _host_addresses.own_addresses(lambda _command, **_options: (0, json.dumps(links), "")) == [
+    assert host_bind_addresses.own_addresses(lambda _command, **_options: (0, json.dumps(links), "")) == [
         "10.0.3.7",
         "127.0.0.1",
         "fe80::1%eth0",
@@ -94,9 +98,9 @@ def test_where_there_is_no_ip():
         assert not handle_exceptions
         raise FileNotFoundError
 
-    assert _host_addresses.own_addresses(missing) == []
+    assert host_bind_addresses.own_addresses(missing) == []
 
 
 @pytest.mark.parametrize("output", ["", "[1]", "{}", '[{"addr_info": [{"local": "10.0.3.7"}]}]'])
 def test_what_ip_says_may_be_anything(output):
-    assert _host_addresses.own_addresses(lambda _command, **_options: (1, output, "")) == []
+    assert host_bind_addresses.own_addresses(lambda _command, **_options: (1, output, "")) == []

@@ -10,7 +10,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._versions import DEBIAN, FIXES, compare
+from .versions import DEBIAN, FIXES, compare
 
 # What parse_installed() reads: dpkg-query's --showformat.
 QUERY = "${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Eflag}\t${db:Status-Status}\t${source:Package}\n"

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt_without_start import Busy, left_alone
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.apt_without_start import Busy, left_alone
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def killed_inside(files, then=""):
     """Start a process that is killed inside the block; then: what it has started before."""
     program = (
         "import os, subprocess, sys, time\n"
-        "from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt_without_start import left_alone\n"
+        "from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.apt_without_start import left_alone\n"
         f"with left_alone({files['path']!r}, {files['lock']!r}) as descriptor:\n"
         f"    {then or 'pass'}\n"
         "    print('inside', flush=True)\n"

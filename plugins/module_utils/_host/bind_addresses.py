@@ -11,7 +11,7 @@ import errno
 import json
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import bind_address
+from .addresses import bind_address
 
 
 def missing_problems(binds, own, refused=None):

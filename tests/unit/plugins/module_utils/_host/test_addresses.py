@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._addresses import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import (
     bind_problems,
     exposed,
     source_problems,

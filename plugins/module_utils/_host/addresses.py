@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import (
-    PolicyProblem,
-    parse_source,
-)
+from .._firewall.policy import PolicyProblem, parse_source
 
 # The most that Redis takes (CONFIG_BINDADDR_MAX).
 MOST_ADDRESSES = 16

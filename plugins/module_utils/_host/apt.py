@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _packages
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._apt_without_start import left_alone
+from . import packages
+from .apt_without_start import left_alone
 
 LISTS = "/var/lib/apt/lists"
 STAMP = "/var/lib/apt/periodic/update-success-stamp"
@@ -42,7 +42,7 @@ class Apt:
         return code, out, error
 
     def installed(self):
-        return _packages.parse_installed(self._run(["dpkg-query", "--show", "--showformat", _packages.QUERY])[1])
+        return packages.parse_installed(self._run(["dpkg-query", "--show", "--showformat", packages.QUERY])[1])
 
     def interrupted(self):
         """Tell whether dpkg was killed at its work and refuses to do any other first."""
@@ -81,10 +81,10 @@ class Apt:
                 self.module.warn("apt-get update: %s" % line[3:])
 
     def known(self, names):
-        return _packages.parse_known(self._run(["apt-cache", *self.options, "madison", *names])[1])
+        return packages.parse_known(self._run(["apt-cache", *self.options, "madison", *names])[1])
 
     def simulate(self, requests):
-        return _packages.parse_steps(self._run(self._install("--simulate", *requests))[1])
+        return packages.parse_steps(self._run(self._install("--simulate", *requests))[1])
 
     def install(self, requests, first=()):
         """first: those of the requests that dpkg was interrupted at."""
