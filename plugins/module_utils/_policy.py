@@ -19,7 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.add
     bind_problems,
     source_problems,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import COMMANDS, rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import COMMANDS, rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import waiver_problems
 
 TESTED_SYSTEMS = {"Debian": ("12", "13")}

@@ -11,7 +11,7 @@ import re
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy import NEW_PASSWORD, SHORTEST_PASSWORD
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise, rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import normalise, rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import FEWEST, NEEDED, WORD
 
 # name -> smallest value, largest value, why.

@@ -10,9 +10,9 @@ import contextlib
 import re
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
     Node,
     told_node,
@@ -29,11 +29,11 @@ class Member:
         self.node = node
         self.name = "%s:%d" % (node["host"], node["port"])
         self.params = dict(params, login_host=node["host"], login_port=node["port"], login_unix_socket=None)
-        self.client = _connection.open_client(self.params)
+        self.client = redis_connection.open_client(self.params)
         self.names = live_names(self.client, params["renamed_commands"], COMMANDS)
         unknown = [command for command in COMMANDS if self.names[command] is None]
         if unknown:
-            raise _connection.ConnectionProblem(
+            raise redis_connection.ConnectionProblem(
                 "permission",
                 "%s knows no %s: name the new names in renamed_commands." % (self.name, " and no ".join(unknown)),
             )
@@ -80,7 +80,7 @@ class Member:
         """Make this server a replica of another Member. Return why the file does not say so too, or ''."""
         port = self.port_of(master)
         if not port:
-            raise _connection.ConnectionProblem(
+            raise redis_connection.ConnectionProblem(
                 "protocol",
                 "%s replicates %s TLS, and %s has no such port: set tls-replication alike on all."
                 % (self.name, "by" if master.ports["port"] == 0 or port == 0 else "without", master.name),
@@ -88,7 +88,7 @@ class Member:
         self._run("REPLICAOF", master.node["address"] or master.node["host"], port)
         try:
             self._run("CONFIG", "REWRITE")
-        except _connection.redis.ResponseError as error:
+        except redis_connection.redis.ResponseError as error:
             return str(error)
         return ""
 
@@ -146,7 +146,7 @@ def sentinel_master(params, all_of_them=True):
         where = "%s:%d" % (sentinel["host"], sentinel["port"])
         try:
             reply = _ask_sentinel(params, sentinel)
-        except _connection.ConnectionProblem:
+        except redis_connection.ConnectionProblem:
             if all_of_them:
                 raise
             continue
@@ -166,7 +166,7 @@ def _ask_sentinel(params, sentinel):
     for option in ("user", "password"):
         login["login_" + option] = params["sentinel_" + option]
     login.update(login_password_file=None, login_password_env=None)
-    client = _connection.open_client(login)
+    client = redis_connection.open_client(login)
     try:
         return client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", params["sentinel_master_name"])
     finally:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
 
 # What a server without persistence gets before its restart, so that SIGTERM makes it save.
 RESCUE_SAVE = "3600 1"
@@ -46,11 +46,11 @@ def secure_data(params, ports, others_have_them=False):
     """
     try:
         client = reach(params, ports)
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         raise unaskable(problem, "whether its data would survive a restart") from problem
     try:
         _secure(_Server(client, params.get("renamed_commands") or {}), others_have_them)
-    except (_connection.redis.RedisError, OSError) as error:
+    except (redis_connection.redis.RedisError, OSError) as error:
         raise DataAtRisk("The server holds data, and making it save them failed: %s" % error) from error
     finally:
         client.close()
@@ -105,8 +105,8 @@ def reach(params, ports):
         for login in logins:
             for anonymous in (False, True):
                 try:
-                    return _connection.open_client(dict(login, **endpoint), anonymous=anonymous)
-                except _connection.ConnectionProblem as error:
+                    return redis_connection.open_client(dict(login, **endpoint), anonymous=anonymous)
+                except redis_connection.ConnectionProblem as error:
                     problems.append(error)
     raise next((problem for problem in problems if problem.kind == "auth"), problems[0])
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import Peer, View, parse_file
 
 NO_SUCH_MASTER = "No such master with that name"
@@ -20,7 +20,7 @@ def argument_spec(required=False):
     """Return the options that redis_sentinel and redis_sentinel_verify share, besides those of the connection."""
     place = dict(host=dict(type="str", required=True), port=dict(type="int", default=26379))
     return dict(
-        _connection.redis_argument_spec(),
+        redis_connection.redis_argument_spec(),
         login_port=dict(type="int", default=26379),
         master_name=dict(type="str", default="mymaster"),
         sentinels=dict(type="list", elements="dict", required=required, options=place),
@@ -49,15 +49,15 @@ class Sentinel:
 
     def __init__(self, params, client=None):
         self.params, self.name = params, params["master_name"]
-        self.where = _connection.endpoint(params)
-        self.client = client or _connection.open_client(params)
+        self.where = redis_connection.endpoint(params)
+        self.client = client or redis_connection.open_client(params)
 
     def ask(self, commands):
         """Send SENTINEL commands at once; return the replies, errors among them. Raises ConnectionProblem."""
         try:
-            return _connection.pipeline(self.client, [["SENTINEL", *words] for words in commands])
-        except (_connection.redis.RedisError, OSError) as error:
-            raise _connection.explain(error, self.params) from error
+            return redis_connection.pipeline(self.client, [["SENTINEL", *words] for words in commands])
+        except (redis_connection.redis.RedisError, OSError) as error:
+            raise redis_connection.explain(error, self.params) from error
 
     def _expect(self, reply, absent=None):
         if not isinstance(reply, Exception):
@@ -66,12 +66,12 @@ class Sentinel:
         if NO_SUCH_MASTER in said:
             return absent
         if "unknown command" in said.lower():
-            raise _connection.ConnectionProblem("protocol", "%s is no Sentinel." % self.where)
+            raise redis_connection.ConnectionProblem("protocol", "%s is no Sentinel." % self.where)
         if "no permissions" in said or "NOPERM" in said:
-            raise _connection.ConnectionProblem(
+            raise redis_connection.ConnectionProblem(
                 "permission", "The login on %s needs +sentinel, +info and +ping: %s" % (self.where, said)
             )
-        raise _connection.ConnectionProblem("protocol", "%s said: %s" % (self.where, said))
+        raise redis_connection.ConnectionProblem("protocol", "%s said: %s" % (self.where, said))
 
     def peer(self, addresses):
         """Return what this one, as a member of the group, says: a Peer."""
@@ -117,14 +117,14 @@ class Sentinel:
         """
         try:
             info = text(self.client.execute_command("INFO", "server"))
-        except (_connection.redis.RedisError, OSError) as error:
-            raise _connection.explain(error, self.params) from error
+        except (redis_connection.redis.RedisError, OSError) as error:
+            raise redis_connection.explain(error, self.params) from error
         path = path or re.search(r"^config_file:(.*?)\r?$", info + "\nconfig_file:", re.MULTILINE)[1]
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as handle:
                 return parse_file(handle.read(), self.name)
         except OSError as error:
-            raise _connection.ConnectionProblem(
+            raise redis_connection.ConnectionProblem(
                 "permission",
                 "The Sentinel's file %s can't be read (%s), and nothing else tells its login for the data nodes: run "
                 "this on the Sentinel's host with become, or set config_file to where that file is."
@@ -147,8 +147,8 @@ def ask_peers(params):
                 peers.append(sentinel.peer(addresses))
             finally:
                 sentinel.close()
-        except _connection.ConnectionProblem as problem:
-            peers.append(Peer(_connection.endpoint(login), addresses, problem=str(problem)))
+        except redis_connection.ConnectionProblem as problem:
+            peers.append(Peer(redis_connection.endpoint(login), addresses, problem=str(problem)))
     return peers
 
 
@@ -157,7 +157,7 @@ def open_data(params, address):
     login = dict(params, login_host=address[0], login_port=address[1], login_unix_socket=None, check_hostname=False)
     login.update(login_user=params["auth_user"] or None, login_password=params["auth_pass"])
     login.update(login_password_file=None, login_password_env=None)
-    return _connection.open_client(login)
+    return redis_connection.open_client(login)
 
 
 def role(params, address):
@@ -169,7 +169,7 @@ def role(params, address):
             reply = client.execute_command(name)
         finally:
             client.close()
-    except (_connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+    except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
         return str(problem)
     said = text(reply[0])
     return said if said == "master" else "%s of %s:%s" % (said, text(reply[1]), text(reply[2]))
@@ -187,7 +187,7 @@ def failover_rights(params, address, names):
     client = open_data(params, address)
     try:
         words = [[names.get(words[0], words[0]), *words[1:]] for words in asked]
-        multi, *replies = _connection.pipeline(client, [[names.get("MULTI", "MULTI")], *words])
+        multi, *replies = redis_connection.pipeline(client, [[names.get("MULTI", "MULTI")], *words])
         if multi != b"OK":
             return ["MULTI: %s" % multi]
     finally:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _sentinel_ask, _sentinel_plan
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_ask, _sentinel_plan
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 PAUSE = 0.3
 FILE_OPTIONS = ("auth_user", "auth_pass", "renamed_commands")
@@ -48,7 +49,7 @@ def try_login(module, address):
     """End the module where the master refuses the login that the Sentinel is about to be given."""
     try:
         _sentinel_ask.open_data(module.params, address).close()
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         if problem.kind == "auth":
             raise _sentinel_plan.Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
         module.warn("auth_pass could not be tried on the master: %s" % problem)

@@ -11,11 +11,11 @@ import os
 import re
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._last_words import last_words
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
 
 # A server that saves its data takes as long as it takes, and Debian sets no limit.
 STOP_SECONDS = 600
@@ -101,7 +101,7 @@ class Service:
         if host_systemd.binary_was_replaced(properties["MainPID"]):
             reasons.append("its binary was replaced by an upgrade")
         if not reasons and self.answers() == "unreachable":
-            reasons.append("it does not listen at %s" % _connection.endpoint(self.module.params))
+            reasons.append("it does not listen at %s" % redis_connection.endpoint(self.module.params))
         return reasons
 
     def ports(self):
@@ -131,16 +131,16 @@ class Service:
     def answers(self):
         """Return 'ready', or the kind of problem that a login meets, or 'loading'."""
         try:
-            client = _connection.open_client(self.module.params)
+            client = redis_connection.open_client(self.module.params)
             try:
                 name = live_names(client, self.module.params["renamed_commands"], ["INFO"])["INFO"]
                 loading = name is not None and b"\nloading:1" in client.execute_command(name, "persistence")
             finally:
                 client.close()
-        except _connection.ConnectionProblem as problem:
+        except redis_connection.ConnectionProblem as problem:
             return problem.kind
-        except (_connection.redis.RedisError, OSError) as error:
-            return _connection.explain(error, self.module.params).kind
+        except (redis_connection.redis.RedisError, OSError) as error:
+            return redis_connection.explain(error, self.module.params).kind
         return "loading" if loading else "ready"
 
     def wait(self):
@@ -154,5 +154,5 @@ class Service:
             if state in ("auth", "permission", "tls"):
                 break
             time.sleep(0.1)
-        where = _connection.endpoint(self.module.params)
+        where = redis_connection.endpoint(self.module.params)
         self.fail("%s runs, but a login at %s fails: %s." % (self.unit, where, state))

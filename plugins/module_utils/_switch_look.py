@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _switch, _tls
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _switch, _tls
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import canonical
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._units import instance_of
 
@@ -63,11 +64,11 @@ def look(params, server, unit, pid):
         return Look(_switch.Now(**now), _login(found, wanted))
     try:
         client = _client(params, server, found)
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         return Look(_switch.Now(**now, refused=problem.kind == "auth"), _login(found, wanted))
     try:
         said = _say(client)
-    except (_connection.redis.RedisError, OSError):
+    except (redis_connection.redis.RedisError, OSError):
         return Look(_switch.Now(**now), _login(found, wanted))
     finally:
         client.close()
@@ -134,8 +135,8 @@ def _client(params, server, place):
     refused = None
     for options, anonymous in ways:
         try:
-            return _connection.open_client(options, anonymous=anonymous)
-        except _connection.ConnectionProblem as problem:
+            return redis_connection.open_client(options, anonymous=anonymous)
+        except redis_connection.ConnectionProblem as problem:
             if problem.kind != "auth":
                 raise
             refused = refused or problem
@@ -150,7 +151,7 @@ def _say(client):
     info["keys"] = sum(int(found[1]) for found in (re.match(r"keys=(\d+)", text) for text in info.values()) if found)
     try:
         clients = client.execute_command("CLIENT", "LIST").decode("utf-8", "replace")
-    except _connection.redis.ResponseError:
+    except redis_connection.redis.ResponseError:
         clients = ""
     info["watchers"] = len(_WATCHER.findall(clients))
     return info

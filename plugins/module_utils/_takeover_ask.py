@@ -15,12 +15,12 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config i
     values,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     ConnectionProblem,
     open_client,
     pipeline,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Client, Present
 
 _COMMANDS = ["CONFIG", "INFO", "ACL", "CLIENT", "MODULE"]

@@ -11,7 +11,6 @@ import shlex
 from dataclasses import replace
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
     _takeover as takeover,
     _takeover_ask as asking,
     _takeover_find as find,
@@ -21,8 +20,12 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config i
     desired as config_desired,
     included as files,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import (
+    StartFailed,
+    throwaway_server,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
 
 
 class Look:
@@ -68,7 +71,7 @@ class Look:
         else:
             try:
                 self._ask(subject)
-            except (asking.NoLogin, _connection.redis.RedisError, OSError) as problem:
+            except (asking.NoLogin, redis_connection.redis.RedisError, OSError) as problem:
                 self.losses = [Loss("", "%s can't be asked what it has: %s" % (subject.described(), problem))]
                 return
         if self.now is None:
@@ -113,7 +116,7 @@ class Look:
         try:
             with throwaway_server(binary, []) as path:
                 return asking.defaults_of(path)
-        except (StartFailed, _connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+        except (StartFailed, redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
             raise config_desired.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
 
 

@@ -171,12 +171,12 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.appl
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import Run
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, printable
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
     redis_argument_spec,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import StartFailed
 
 
 def summary(run, file_changed, check_mode):

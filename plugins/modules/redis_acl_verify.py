@@ -104,7 +104,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.audi
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import renamed_commands
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, declared
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
     connect,

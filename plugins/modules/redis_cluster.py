@@ -131,7 +131,6 @@ cluster_nodes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster import plan as planner
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,
@@ -141,31 +140,32 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import show
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.run import Run, Stopped
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             **node_options(),
             allow_missing=dict(type="bool", default=False),
             rebalance=dict(type="bool", default=True),
             timeout=dict(type="float", default=60.0),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     params = module.params
     early = params["allow_missing"] and module.check_mode
-    if not early or not _connection.LIBRARY_MISSING:
-        _connection.require_library(module)
+    if not early or not redis_connection.LIBRARY_MISSING:
+        redis_connection.require_library(module)
     params["nodes"], problems = mark_leaving(params["nodes"], params["leaving"])
     problems += option_problems(params)
     if problems:
         module.fail_json(msg=" ".join(problems))
     try:
-        password = _connection.password_of(params)
-    except _connection.ConnectionProblem as problem:
+        password = redis_connection.password_of(params)
+    except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     if password is not None:
         # It goes into MIGRATE; from a file or a variable Ansible does not know it.

@@ -67,7 +67,6 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,
@@ -79,21 +78,22 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.
     cluster_findings,
     probe_bus,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(_connection.redis_argument_spec(), **node_options()),
+        argument_spec=dict(redis_connection.redis_argument_spec(), **node_options()),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     module.params["nodes"], problems = mark_leaving(module.params["nodes"], module.params["leaving"])
     problems += option_problems(module.params)
     if problems:
         module.fail_json(msg=" ".join(problems))
     try:
-        _connection.password_of(module.params)
-    except _connection.ConnectionProblem as problem:
+        redis_connection.password_of(module.params)
+    except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     servers = [Server(module.params, node) for node in module.params["nodes"]]
     asked = [server.ask() for server in servers]

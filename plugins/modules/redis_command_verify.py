@@ -89,9 +89,12 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _commands
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    command_verify as redis_command_verify,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import normalise
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
     connect,
@@ -101,36 +104,39 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connecti
     redis,
     redis_argument_spec,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import normalise
 
 
 def gather(client, policy):
     """Ask the server about every name of the policy, in two round trips."""
-    names = _commands.names_to_ask(policy)
+    names = redis_command_verify.names_to_ask(policy)
     info, existing, slow, fast = pipeline(
         client, [["COMMAND", "INFO", *names], ["COMMAND", "LIST"], ["ACL", "CAT", "slow"], ["ACL", "CAT", "fast"]]
     )
-    bound = _commands.read_bindings(names, info) if isinstance(info, list) else dry_run(client, names, info)
-    evidence = _commands.Evidence(
-        bound=bound, existing=_commands.read_names(existing), known=_commands.read_names(slow, fast)
+    bound = redis_command_verify.read_bindings(names, info) if isinstance(info, list) else dry_run(client, names, info)
+    evidence = redis_command_verify.Evidence(
+        bound=bound,
+        existing=redis_command_verify.read_names(existing),
+        known=redis_command_verify.read_names(slow, fast),
     )
-    calls = {name: _commands.inert_call(name) for name in names if bound[name] is None}
+    calls = {name: redis_command_verify.inert_call(name) for name in names if bound[name] is None}
     calls = {name: call for name, call in calls.items() if call}
     replies = pipeline(client, list(calls.values()))
-    evidence.answered = {name: _commands.is_answer(reply) for name, reply in zip(calls, replies, strict=True)}
+    evidence.answered = {
+        name: redis_command_verify.is_answer(reply) for name, reply in zip(calls, replies, strict=True)
+    }
     return evidence
 
 
 def dry_run(client, names, refusal):
     """Ask by ACL DRYRUN, which runs nothing and writes no ACL log. The user default is one that always exists."""
     replies = pipeline(client, [["ACL", "DRYRUN", "default", name] for name in names])
-    if any(_commands.is_refusal(reply) for reply in replies):
+    if any(redis_command_verify.is_refusal(reply) for reply in replies):
         raise ConnectionProblem(
             "permission",
             "The server tells neither by COMMAND INFO (%s) nor by ACL DRYRUN (%s) which commands it has:"
             " log in as a user with +command and +acl|cat." % (refusal, replies[0]),
         )
-    return _commands.read_dry_runs(names, replies)
+    return redis_command_verify.read_dry_runs(names, replies)
 
 
 def main():
@@ -145,18 +151,18 @@ def main():
         module.fail_json(msg=str(error))
     client, _anonymous = connect(module, anonymous_fallback=True)
     try:
-        evidence = gather(client, policy) if policy else _commands.Evidence(bound={})
+        evidence = gather(client, policy) if policy else redis_command_verify.Evidence(bound={})
     except ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     except (redis.RedisError, OSError) as error:
         problem = explain(error, module.params)
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
-    findings = _commands.judge(policy, evidence, endpoint(module.params))
+    findings = redis_command_verify.judge(policy, evidence, endpoint(module.params))
     module.exit_json(
         changed=False,
         findings=findings,
         summary=count(findings),
-        commands={name: _commands.state_of(name, policy, evidence) for name in policy},
+        commands={name: redis_command_verify.state_of(name, policy, evidence) for name in policy},
     )
 
 

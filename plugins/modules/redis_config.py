@@ -214,15 +214,15 @@ took_over:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import hide_misplaced_secrets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import Refused, Run, open_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             path=dict(type="path"),
             settings=dict(type="dict", default={}),
             secret_settings=dict(type="dict", default={}, no_log=True),
@@ -240,15 +240,15 @@ def main():
         required_if=[("live", "never", ["path"]), ("rewritten", True, ["path"])],
         add_file_common_args=True,
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     hide_misplaced_secrets(module)
     client, took_over = None, False
     if module.params["live"] != "never":
-        _connection.require_library(module)
+        redis_connection.require_library(module)
         try:
             client, took_over = open_connection(module.params)
-        except _connection.ConnectionProblem as problem:
+        except redis_connection.ConnectionProblem as problem:
             module.fail_json(msg=str(problem), connection_problem=problem.kind)
     run = Run(module, client)
     try:
@@ -257,10 +257,10 @@ def main():
             run.settle_attributes()
         else:
             run.carry_out()
-    except (Refused, _connection.ConnectionProblem) as problem:
+    except (Refused, redis_connection.ConnectionProblem) as problem:
         module.fail_json(msg=str(problem), **what_was_done(run))
-    except (_connection.redis.RedisError, OSError) as error:
-        module.fail_json(msg=str(_connection.explain(error, module.params)), **what_was_done(run))
+    except (redis_connection.redis.RedisError, OSError) as error:
+        module.fail_json(msg=str(redis_connection.explain(error, module.params)), **what_was_done(run))
 
     result = dict(
         changed=bool(run.file_changed or run.live_changes or run.leaves or run.attributes_changed),

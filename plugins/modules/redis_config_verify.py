@@ -76,7 +76,6 @@ anonymous:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config, sockets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import (
     Refused,
@@ -85,33 +84,34 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.d
     hide_misplaced_secrets,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.verify import READ, Verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             settings=dict(type="dict", default={}),
             secret_settings=dict(type="dict", default={}, no_log=True),
             renamed_commands=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     hide_misplaced_secrets(module)
     params = module.params
-    client, anonymous = _connection.connect(module, anonymous_fallback=True)
+    client, anonymous = redis_connection.connect(module, anonymous_fallback=True)
     try:
         wanted = desired(params["settings"], params["secret_settings"], params["renamed_commands"])
         live = live_config.read(client, [*wanted, *READ], params["renamed_commands"])
         pid = sockets.pid_of(client, live.info)
         ends = sockets.listening(pid) if pid else None
-    except (Refused, _connection.ConnectionProblem) as problem:
+    except (Refused, redis_connection.ConnectionProblem) as problem:
         module.fail_json(msg=str(problem))
-    except (_connection.redis.RedisError, OSError) as error:
-        module.fail_json(msg=str(_connection.explain(error, params)))
+    except (redis_connection.redis.RedisError, OSError) as error:
+        module.fail_json(msg=str(redis_connection.explain(error, params)))
     hidden = hidden_names(params["secret_settings"])
-    verify = Verify(live, wanted, _connection.endpoint(params), ends, pid, hidden)
+    verify = Verify(live, wanted, redis_connection.endpoint(params), ends, pid, hidden)
     module.exit_json(changed=False, findings=verify.findings(), anonymous=anonymous)
 
 

@@ -66,13 +66,14 @@ import pwd
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _start_guard
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _start_guard
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
     sysctl as host_sysctl,
     systemd as host_systemd,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
 
 # Where a server may write: its data, its log, its runtime folder, and the private /tmp that systemd gives it.
 WRITABLE = ("/var/lib/", "/var/log/", "/run/", "/tmp", "/var/tmp")  # noqa: S108
@@ -176,7 +177,7 @@ def verify_start_guard(module, unit, instance):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             user=dict(type="str", default="redis"),
             config_rewritten=dict(type="bool", default=False),
             sysctl=dict(type="dict", default={}),
@@ -185,10 +186,10 @@ def main():
             renamed_commands=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
-    client, _anonymous = _connection.connect(module, anonymous_fallback=True)
-    instance, user = _connection.endpoint(module.params), module.params["user"]
+    client, _anonymous = redis_connection.connect(module, anonymous_fallback=True)
+    instance, user = redis_connection.endpoint(module.params), module.params["user"]
     server = info(client, "server")
     config = live_names(client, module.params["renamed_commands"], ["CONFIG"])["CONFIG"]
     findings = []

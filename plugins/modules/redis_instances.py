@@ -170,7 +170,6 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
     _switch,
     _switch_look,
     _takeover_find,
@@ -181,6 +180,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host imp
     systemd as host_systemd,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 
 def systemctl(module, *arguments):
@@ -332,7 +332,7 @@ def diff(found, plan, paths):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             engine=dict(type="str", default="redis", choices=["redis", "valkey"]),
             units=dict(type="list", elements="str", required=True),
             ports=dict(type="list", elements="int", default=[]),
@@ -343,7 +343,7 @@ def main():
             stop_timeout=dict(type="int", default=600),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     if not os.path.isdir("/run/systemd/system"):
         module.fail_json(msg="systemd does not run on this host; the servers need it.")

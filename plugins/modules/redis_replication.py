@@ -106,12 +106,9 @@ import time
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
-    _replication,
-    _replication_ask,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication, _replication_ask
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_spec import (
     nodes_argument_spec,
     sentinels_argument_spec,
@@ -131,7 +128,7 @@ def open_members(module):
     for node in module.params["nodes"]:
         try:
             members.append(_replication_ask.Member(module.params, node))
-        except (_connection.ConnectionProblem, OSError) as problem:
+        except (redis_connection.ConnectionProblem, OSError) as problem:
             problems.append(str(problem))
             missing.append(node)
     if problems and module.params["absent"] != "ignore":
@@ -197,7 +194,7 @@ def listing(nodes, plan=None):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            **_connection.redis_argument_spec(),
+            **redis_connection.redis_argument_spec(),
             **nodes_argument_spec(),
             **sentinels_argument_spec(),
             absent=dict(type="str", choices=["fail", "sentinels", "ignore"], default="fail"),
@@ -214,12 +211,12 @@ def main():
             timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
-    if _connection.LIBRARY_MISSING and module.params["absent"] == "ignore":
+    if redis_connection.LIBRARY_MISSING and module.params["absent"] == "ignore":
         # A bare host, which can't ask anybody yet.
         module.exit_json(changed=False, master=None, replicas=[], joined=[])
-    _connection.require_library(module)
+    redis_connection.require_library(module)
     problems = rename_problems(module.params["renamed_commands"])
     names = ["%s:%d" % (node["host"], node["port"]) for node in module.params["nodes"]]
     problems += ["nodes names %s twice." % name for name in sorted(set(names)) if names.count(name) > 1]
@@ -237,7 +234,7 @@ def main():
             result["diff"] = dict(before=listing(nodes), after=listing(nodes, plan))
         if not module.check_mode and result["replicas"]:
             join(module, members, plan)
-    except (_connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+    except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
         module.fail_json(msg=str(problem))
     finally:
         for member in members:

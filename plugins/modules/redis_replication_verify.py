@@ -84,14 +84,14 @@ import contextlib
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
-    _replication_ask,
-    _replication_verify,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication_ask, _replication_verify
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names, rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import (
+    live_names,
+    rename_problems,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_spec import nodes_argument_spec
 
 PAUSE = 0.5
@@ -139,13 +139,13 @@ class Member(_replication_ask.Member):
         """Try a write that can do nothing. Return the answer, None where the command is disabled."""
         name = self.more["EXPIRE"]
         reply = self.answer(name, "redis-replication-verify", "no number") if name else None
-        if isinstance(reply, _connection.redis.ReadOnlyError):
+        if isinstance(reply, redis_connection.redis.ReadOnlyError):
             return _replication_verify.REFUSED
         return None if reply is None else str(reply)
 
     def answer(self, *words):
         """Return the reply, which may be a redis.ResponseError."""
-        return _connection.pipeline(self.client, [words])[0]
+        return redis_connection.pipeline(self.client, [words])[0]
 
 
 def look(params, goals):
@@ -158,12 +158,12 @@ def look(params, goals):
                 stack.callback(member.close)
                 goals.update({**member.goal(), **goals})
                 members.append(member)
-            except (_connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+            except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
                 asked.append(unasked(node, problem))
         for member in members:
             try:
                 asked.append(member.look())
-            except (_connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+            except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
                 asked.append(unasked(member.node, problem))
     return _replication_verify.group_findings(asked, params["replica_user"], params["require_tls"], goals)
 
@@ -177,14 +177,14 @@ def unasked(node, problem):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            **_connection.redis_argument_spec(),
+            **redis_connection.redis_argument_spec(),
             **nodes_argument_spec(),
             replica_user=dict(type="str"),
             require_tls=dict(type="bool", default=False),
             timeout=dict(type="int", default=10),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     problems = rename_problems(module.params["renamed_commands"])
     names = ["%s:%d" % (node["host"], node["port"]) for node in module.params["nodes"]]
@@ -192,8 +192,8 @@ def main():
     if problems:
         module.fail_json(msg=" ".join(problems))
     try:
-        _connection.password_of(module.params)
-    except _connection.ConnectionProblem as problem:
+        redis_connection.password_of(module.params)
+    except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     goals, end = {}, time.monotonic() + module.params["timeout"]
     while True:

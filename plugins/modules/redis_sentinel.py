@@ -179,11 +179,11 @@ stale:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
     _sentinel_ask,
     _sentinel_plan,
     _sentinel_run,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import option_problems
 
 
@@ -208,21 +208,21 @@ def main():
             timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,
-        mutually_exclusive=_connection.CONNECTION_RULES["mutually_exclusive"],
-        required_together=[*_connection.CONNECTION_RULES["required_together"], ("auth_user", "auth_pass")],
+        mutually_exclusive=redis_connection.CONNECTION_RULES["mutually_exclusive"],
+        required_together=[*redis_connection.CONNECTION_RULES["required_together"], ("auth_user", "auth_pass")],
         required_by=dict(sentinel_user=["sentinel_pass"]),
         required_if=[("state", "present", ["sentinels", "quorum"])],
     )
     problems = option_problems(module.params)
     if problems:
         module.fail_json(msg="the Sentinel was not changed: " + " ".join(problems))
-    client, _anonymous = _connection.connect(module)
+    client, _anonymous = redis_connection.connect(module)
     sentinel = _sentinel_ask.Sentinel(module.params, client)
     try:
         result = _sentinel_run.run(module, sentinel)
     except _sentinel_plan.Refused as refused:
         module.fail_json(msg="the Sentinel was not changed: %s" % refused)
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     finally:
         sentinel.close()

@@ -87,15 +87,12 @@ summary:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
-    _sentinel_ask,
-    _sentinel_verify,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_ask, _sentinel_verify
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.probe import anonymous_problem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import passed_on
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
 
@@ -109,7 +106,7 @@ def rights_on(params, row):
     names = passed_on(params["renamed_commands"]) or {}
     try:
         return _sentinel_ask.failover_rights(params, (row["ip"], int(row["port"])), names)
-    except (_connection.ConnectionProblem, _connection.redis.RedisError, OSError) as problem:
+    except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
         return str(problem)
 
 
@@ -147,13 +144,13 @@ def main():
             timeout=dict(type="int", default=10),
         ),
         supports_check_mode=True,
-        mutually_exclusive=_connection.CONNECTION_RULES["mutually_exclusive"],
-        required_together=[*_connection.CONNECTION_RULES["required_together"], ("auth_user", "auth_pass")],
+        mutually_exclusive=redis_connection.CONNECTION_RULES["mutually_exclusive"],
+        required_together=[*redis_connection.CONNECTION_RULES["required_together"], ("auth_user", "auth_pass")],
     )
     problems = rename_problems(module.params["renamed_commands"])
     if problems:
         module.fail_json(msg="renamed_commands: " + " ".join(problems))
-    client, _anonymous = _connection.connect(module, anonymous_fallback=True)
+    client, _anonymous = redis_connection.connect(module, anonymous_fallback=True)
     sentinel = _sentinel_ask.Sentinel(module.params, client)
     end = time.monotonic() + module.params["timeout"]
     try:
@@ -162,7 +159,7 @@ def main():
             if count(findings)["fail"] == 0 or time.monotonic() > end:
                 break
             time.sleep(PAUSE)
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     finally:
         sentinel.close()

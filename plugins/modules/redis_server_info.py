@@ -78,33 +78,36 @@ anonymous:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _server_info as server_info
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import sockets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import parse_info
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    connection as redis_connection,
+    info as server_info,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             package=dict(type="str"),
             renamed_commands=dict(type="dict", default={}),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
-    client, anonymous = _connection.connect(module, anonymous_fallback=True)
+    client, anonymous = redis_connection.connect(module, anonymous_fallback=True)
     try:
         info, acl_log, users = ask(client, module.params["renamed_commands"])
         pid = sockets.pid_of(client, info)
-    except (Refused, ValueError, _connection.ConnectionProblem) as problem:
+    except (Refused, ValueError, redis_connection.ConnectionProblem) as problem:
         module.fail_json(msg=str(problem))
-    except (_connection.redis.RedisError, OSError) as error:
-        module.fail_json(msg=str(_connection.explain(error, module.params)))
+    except (redis_connection.redis.RedisError, OSError) as error:
+        module.fail_json(msg=str(redis_connection.explain(error, module.params)))
     package = server_info.package_of(module.run_command, pid, server_info.release_of(info)[0], module.params["package"])
-    instance = _connection.endpoint(module.params)
+    instance = redis_connection.endpoint(module.params)
     module.exit_json(
         changed=False,
         anonymous=anonymous,
@@ -121,7 +124,7 @@ def ask(client, renamed):
     requests = [[names["INFO"]]]
     if names["ACL"]:
         requests += [[names["ACL"], "LOG"], [names["ACL"], "USERS"]]
-    replies = [*_connection.pipeline(client, requests), None, None]
+    replies = [*redis_connection.pipeline(client, requests), None, None]
     return parse_info(replies[0]), replies[1], replies[2]
 
 

@@ -196,14 +196,11 @@ gap:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _connection,
-    _replication_spec,
-    _start_guard,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication_spec, _start_guard
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config_desired
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._renames import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
     CannotAsk,
     DataAtRisk,
@@ -257,7 +254,7 @@ def place_guard(module):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             unit=dict(type="str", default="redis-server"),
             drop_in=dict(type="str"),
             drop_in_name=dict(type="str", default="hardening.conf"),
@@ -279,7 +276,7 @@ def main():
             handover_timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     problems = rename_problems(module.params["renamed_commands"])
     if problems:
@@ -307,14 +304,14 @@ def main():
     if bare or properties["ActiveState"] not in ("active", "reloading"):
         result["started"], reasons = True, ["it was not running"]
         if not module.check_mode:
-            _connection.require_library(module)
+            redis_connection.require_library(module)
             service.start()
-    elif module.check_mode and _connection.LIBRARY_MISSING:
+    elif module.check_mode and redis_connection.LIBRARY_MISSING:
         # It is still to be installed, on a host that had a server before.
         reasons = ["the drop-in has changed"] if drop_in_changed else []
         result["restarted"] = drop_in_changed
     else:
-        _connection.require_library(module)
+        redis_connection.require_library(module)
         reasons = service.restart_reasons(properties, drop_in_changed)
         if reasons and module.params["restart"] == "rolling":
             result.update(restart_rolling(module, service, reasons))

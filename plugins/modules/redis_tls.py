@@ -110,10 +110,11 @@ import ssl
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _tls, _tls_files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_files
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import open_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
 
 
@@ -150,7 +151,7 @@ class Server:
         for pair in self._pairs() if self.does_tls else []:
             try:
                 return open_connection(dict(base, tls=True, **pair))[0]
-            except _connection.ConnectionProblem as problem:
+            except redis_connection.ConnectionProblem as problem:
                 # A certificate that the server does not like ends the connection in one way or another.
                 if problem.kind not in ("tls", "unreachable", "protocol"):
                     raise
@@ -190,7 +191,7 @@ class Server:
             raise Refused("CONFIG is disabled on this server: restart it to make it load its certificate.")
         try:
             self.client.execute_command(config, "SET", *words)
-        except _connection.redis.ResponseError as error:
+        except redis_connection.redis.ResponseError as error:
             raise Refused(
                 "The server refused %s and goes on with what it has: %s. Can its user read them?"
                 % (", ".join(words[1:6:2]), error)
@@ -210,7 +211,7 @@ def run(module):
         if after != server.wanted:
             raise Refused(
                 "The server took the files, but shows %s instead of %s at %s."
-                % (spelled(after), spelled(server.wanted), _connection.endpoint(module.params))
+                % (spelled(after), spelled(server.wanted), redis_connection.endpoint(module.params))
             )
     result = dict(
         changed=changed,
@@ -220,7 +221,7 @@ def run(module):
         fingerprint=spelled(after),
     )
     if changed:
-        where = "%s (TLS)" % _connection.endpoint(module.params)
+        where = "%s (TLS)" % redis_connection.endpoint(module.params)
         texts = ["%s\n" % spelled(before), "%s%s\n" % (spelled(after), "" if differs else " (files loaded again)")]
         result["diff"] = dict(before_header=where, after_header=where, before=texts[0], after=texts[1])
     return result
@@ -233,7 +234,7 @@ def spelled(der):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             certificate_file=dict(type="path", default="/etc/redis/tls/redis.crt"),
             key_file=dict(type="path", default="/etc/redis/tls/redis.key", no_log=False),
             ca_file=dict(type="path", default="/etc/redis/tls/ca.crt"),
@@ -244,17 +245,17 @@ def main():
             take_over_password=dict(type="str", no_log=True),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
-    _connection.require_library(module)
+    redis_connection.require_library(module)
     try:
         result = run(module)
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     except (Refused, ValueError, ssl.SSLError) as problem:
         module.fail_json(msg=str(problem))
-    except (_connection.redis.RedisError, OSError) as error:
-        module.fail_json(msg=str(_connection.explain(error, module.params)))
+    except (redis_connection.redis.RedisError, OSError) as error:
+        module.fail_json(msg=str(redis_connection.explain(error, module.params)))
     module.exit_json(**result)
 
 

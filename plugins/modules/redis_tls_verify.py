@@ -97,7 +97,8 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _tls_verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls_verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 
 def read(module, name):
@@ -112,7 +113,7 @@ def read(module, name):
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _connection.redis_argument_spec(),
+            redis_connection.redis_argument_spec(),
             certificate=dict(type="str"),
             ca=dict(type="str"),
             names=dict(type="list", elements="str", default=[]),
@@ -122,7 +123,7 @@ def main():
             key_file=dict(type="path", no_log=False),
         ),
         supports_check_mode=True,
-        **_connection.CONNECTION_RULES,
+        **redis_connection.CONNECTION_RULES,
     )
     params = module.params
     pair = None

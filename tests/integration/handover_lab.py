@@ -10,8 +10,8 @@ import threading
 import time
 
 import redis
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import redis_argument_spec
 from sentinel_lab import SECRET, WATCHER, wait_for
 
 

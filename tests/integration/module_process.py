@@ -24,7 +24,7 @@ SECONDS = 60
 _INVOCATION = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["ansible.module_utils.basic", "redis", COLLECTION + "module_utils._connection"])
+_context.set_forkserver_preload(["ansible.module_utils.basic", "redis", COLLECTION + "module_utils._redis.connection"])
 
 
 def run(name, args, check=False, diff=False, env=None, host=None):

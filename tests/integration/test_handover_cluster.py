@@ -10,8 +10,8 @@ import time
 
 import cluster_lab
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import redis_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import redis_argument_spec
 from conftest import NAMES
 from handover_lab import Unit
 from sentinel_lab import wait_for

@@ -8,9 +8,11 @@ import time
 
 import pytest
 import redis
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _commands
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    command_verify as redis_command_verify,
+)
 
-DANGEROUS = sorted(_commands._INERT_BARE | _commands._INERT_WITH_ARGUMENT)
+DANGEROUS = sorted(redis_command_verify._INERT_BARE | redis_command_verify._INERT_WITH_ARGUMENT)
 HARDENED = {
     "FLUSHALL": "",
     "FLUSHDB": "",
@@ -117,7 +119,7 @@ def test_the_calls_are_inert_even_when_the_command_is_there(server):
     assert exists >= {"DEBUG", "FLUSHALL", "MIGRATE", "MODULE", "MONITOR", "PSYNC", "REPLICAOF", "SAVE", "SHUTDOWN"}
     for name in sorted(exists):
         with pytest.raises(redis.ResponseError, match="wrong number of arguments|syntax error|subcommand"):
-            snapshot.client.execute_command(*_commands.inert_call(name))
+            snapshot.client.execute_command(*redis_command_verify.inert_call(name))
     assert snapshot.take() == snapshot.before
     ran = {name: calls for name, (calls, _refused) in snapshot.calls().items() if calls and name not in HARMLESS}
     # These take any number of arguments, so they themselves refuse what they do not know.
@@ -130,7 +132,7 @@ def test_the_calls_have_a_wrong_number_of_arguments(server):
     for name, info in zip(DANGEROUS, server.client().execute_command("COMMAND", "INFO", *DANGEROUS), strict=True):
         if info is None:
             continue
-        arity, length = info[1], len(_commands.inert_call(name))
+        arity, length = info[1], len(redis_command_verify.inert_call(name))
         if name in ("BGSAVE", "COMMAND", "FAILOVER", "FLUSHALL", "FLUSHDB", "REPLCONF", "SHUTDOWN"):
             assert (arity, length) == (-1, 2), name
         else:

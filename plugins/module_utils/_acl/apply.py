@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 
-from .._connection import ConnectionProblem, open_client, password_of
+from .._redis.connection import ConnectionProblem, open_client, password_of
 from .compare import describe
 from .users import AclError, hash_of, line_of, printable, redacted
 

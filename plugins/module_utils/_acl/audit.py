@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from .._audit.findings import finding
-from .._connection import ConnectionProblem, endpoint
-from .._renames import live_names
+from .._redis.commands import live_names
+from .._redis.connection import ConnectionProblem, endpoint
 from . import verify
 from .probe import SKIPPED, Outcome, anonymous_problem, dry_run, queue, try_wrong_passwords
 from .server import AclServer

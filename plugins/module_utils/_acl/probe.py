@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from .. import _connection
-from .._connection import REDIS_PY_VERSION, ConnectionProblem, explain, open_client, pipeline
+from .._redis import connection as redis_connection
+from .._redis.connection import REDIS_PY_VERSION, ConnectionProblem, explain, open_client, pipeline
 from .users import raw
 
 ALLOWED, DENIED, ABSENT, NO_USER, ERROR, SKIPPED = "allowed", "denied", "absent", "no user", "error", "skipped"
@@ -92,7 +92,7 @@ def queue(params, user, password, commands, names):
         return [Outcome(SKIPPED, "the server has no ACL DRYRUN and the user can't log in: %s" % problem)] * len(
             commands
         )
-    except (_connection.redis.RedisError, OSError) as error:
+    except (redis_connection.redis.RedisError, OSError) as error:
         raise explain(error, params) from error
     outcomes = [
         Outcome(ABSENT, "the command was removed")
@@ -143,14 +143,14 @@ def try_wrong_passwords(params, users, auth="AUTH", anonymous=False):
                 connection._sock.sendall(b"".join(connection.pack_command(*raw([auth, user, secrets.token_hex(24)]))))
                 outcomes[user] = _read_login(replies.readline())
         connection.disconnect()
-    except (_connection.redis.RedisError, OSError) as error:
+    except (redis_connection.redis.RedisError, OSError) as error:
         raise explain(error, params) from error
     return outcomes
 
 
 def _read_login(line):
     if not line.endswith(b"\r\n"):
-        raise _connection.redis.ConnectionError("the connection ended during AUTH")
+        raise redis_connection.redis.ConnectionError("the connection ended during AUTH")
     said = line.decode("utf-8", "replace").strip()
     if said == "+OK":
         return Outcome(ALLOWED, "accepted")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from .._connection import ConnectionProblem, open_client, require_library
-from .._renames import normalise
-from .._throwaway import throwaway_server
+from .._redis.commands import normalise
+from .._redis.connection import ConnectionProblem, open_client, require_library
+from .._redis.scratch_server import throwaway_server
 from .apply import Plan, apply, diff_of, login_after, make_plan
 from .file import folder_problem, parse_file, read_file, render_file, stage_file
 from .server import AclServer

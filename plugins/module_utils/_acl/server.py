@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from .. import _connection
-from .._connection import ConnectionProblem, endpoint, explain, pipeline
-from .._renames import live_names
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names
+from .._redis.connection import ConnectionProblem, endpoint, explain, pipeline
 from .compare import CommandTable, differences
 from .users import AclError, parse_line, printable, raw, redacted, text, words_of
 
@@ -177,7 +177,7 @@ class AclServer:
         try:
             return call()
         # ValueError, TypeError and AttributeError are what redis-py makes of replies that are no RESP.
-        except (_connection.redis.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
+        except (redis_connection.redis.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
             raise explain(error, self.params) from error
 
 

@@ -10,9 +10,9 @@ import ipaddress
 import re
 import socket
 
-from .. import _connection
 from .._config.live import text
-from .._renames import live_names, rename_problems
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names, rename_problems
 from .nodes import parse_nodes
 from .state import Asked, Problem
 
@@ -102,15 +102,15 @@ class Server:
                 self.addresses = _resolve(node["address"] or node["host"])
             asked.addresses = frozenset(self.addresses)
             if self.client is None:
-                self.client = _connection.open_client(self.params)
+                self.client = redis_connection.open_client(self.params)
                 self.names = live_names(self.client, self.params["renamed_commands"], COMMANDS)
             self._fill(asked)
-        except _connection.ConnectionProblem as problem:
+        except redis_connection.ConnectionProblem as problem:
             self.close()
             asked.problem = _problem(problem)
-        except (_connection.redis.RedisError, OSError) as error:
+        except (redis_connection.redis.RedisError, OSError) as error:
             self.close()
-            asked.problem = _problem(_connection.explain(error, self.params))
+            asked.problem = _problem(redis_connection.explain(error, self.params))
         except ValueError as error:
             asked.problem = Problem("%s: %s" % (self.name, error))
         return asked
@@ -141,7 +141,7 @@ class Server:
 
     def pipeline(self, commands):
         """Send commands by their original names; return raw replies, errors as redis.ResponseError."""
-        return _connection.pipeline(
+        return redis_connection.pipeline(
             self.client, [[self.names.get(words[0], words[0]), *words[1:]] for words in commands]
         )
 
@@ -149,8 +149,8 @@ class Server:
         """The same for what takes the server long, over a connection that waits longer."""
         if self.patient is None:
             seconds = max(LONG_COMMAND_SECONDS, self.params["login_timeout"])
-            self.patient = _connection.open_client(dict(self.params, login_timeout=seconds))
-        return _connection.pipeline(
+            self.patient = redis_connection.open_client(dict(self.params, login_timeout=seconds))
+        return redis_connection.pipeline(
             self.patient, [[self.names.get(words[0], words[0]), *words[1:]] for words in commands]
         )
 

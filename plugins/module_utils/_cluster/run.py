@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from .._connection import redis
+from .._redis.connection import redis
 from . import plan as planner
 from .client import loopback_problem
 from .nodes import ranges

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from .._config.live import text
-from .._connection import redis
+from .._redis.connection import redis
 
 # Slots that are open at a time: few, because an interrupted run leaves them open; not one, because of the round trips.
 SLOTS_AT_A_TIME = 32

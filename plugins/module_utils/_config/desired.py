@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 
-from .._renames import rename_lines, rename_problems
+from .._redis.commands import rename_lines, rename_problems
 from . import directives as table, values
 from .syntax import split_line
 

@@ -11,7 +11,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from .._renames import rename_problems
+from .._redis.commands import rename_problems
 from . import desired as config, rewritten, values
 
 LARGEST = 1 << 20

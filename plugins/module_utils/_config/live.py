@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 
-from .._connection import pipeline
-from .._renames import COMMANDS, live_names
+from .._redis.commands import COMMANDS, live_names
+from .._redis.connection import pipeline
 from . import directives as table, values
 from .desired import Refused, suggestion
 

@@ -10,9 +10,9 @@ import contextlib
 import errno
 import socket
 
-from .. import _connection
-from .._renames import live_names, normalise
-from .._throwaway import StartFailed, throwaway_server
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names, normalise
+from .._redis.scratch_server import StartFailed, throwaway_server
 from . import (
     desired as config,
     directives as table,
@@ -31,8 +31,8 @@ Refused = config.Refused
 def open_connection(params):
     """Return (client, took over); (None, False) when nothing listens and that is allowed. Raises ConnectionProblem."""
     try:
-        return _connection.open_client(params), False
-    except _connection.ConnectionProblem as problem:
+        return redis_connection.open_client(params), False
+    except redis_connection.ConnectionProblem as problem:
         if params["live"] == "auto" and _nothing_listens(problem):
             return None, False
         if problem.kind != "auth":
@@ -44,8 +44,8 @@ def open_connection(params):
         if params["take_over"]:
             others.append((params, True))
         for other, anonymous in others:
-            with contextlib.suppress(_connection.ConnectionProblem):
-                return _connection.open_client(other, anonymous=anonymous), True
+            with contextlib.suppress(redis_connection.ConnectionProblem):
+                return redis_connection.open_client(other, anonymous=anonymous), True
         raise
 
 
@@ -282,7 +282,7 @@ class Run:
                 before = "# (blanks, quotes or ends of lines differ)\n" + before
             parts.append(dict(before=before, after=after, before_header=path, after_header=path))
         if self.shown_changes():
-            where = "%s (live)" % _connection.endpoint(self.params)
+            where = "%s (live)" % redis_connection.endpoint(self.params)
             changes = self.shown_changes()
             before, after = (
                 "".join("%s %s\n" % (name, change[side]) for name, change in changes.items())

@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 
-from .._connection import REDIS_PY_VERSION
+from .._redis.connection import REDIS_PY_VERSION
 
 LISTEN, ESTABLISHED = "0A", "01"
 

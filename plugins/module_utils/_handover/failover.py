@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from .._connection import ConnectionProblem
+from .._redis.connection import ConnectionProblem
 from .._sentinel_ask import Sentinel
 from . import peers
 from .rules import Refused

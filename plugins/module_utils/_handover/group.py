@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 
-from .._connection import ConnectionProblem
+from .._redis.connection import ConnectionProblem
 from .._restart import unaskable
 from .._sentinel_ask import resolve
 from . import peers, rules

@@ -11,11 +11,11 @@ import stat
 import time
 import types
 
-from .. import _connection
 from .._cluster.nodes import parse_nodes
 from .._config import desired as config_desired, guarded_file as config_guarded_file
 from .._config.live import text
-from .._renames import live_names
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names
 from .._restart import reach
 from .._sentinel_ask import Sentinel, fields, resolve
 from .rules import Refused, Watch, behind, following, parse_info
@@ -42,7 +42,7 @@ class Peer:
             self.params.update(login_host=address[0], login_port=address[1], login_unix_socket=None)
         if announced and params["login_port"] != address[1]:
             self.choices.append(dict(login_port=params["login_port"]))
-        self.name = _connection.endpoint(self.params)
+        self.name = redis_connection.endpoint(self.params)
 
     def _open(self):
         problem = None
@@ -52,7 +52,7 @@ class Peer:
                 self.choices = [choice]
                 self.names = live_names(self.client, self.params["renamed_commands"], COMMANDS)
                 return
-            except _connection.ConnectionProblem as error:
+            except redis_connection.ConnectionProblem as error:
                 problem = problem or error
         raise problem
 
@@ -62,19 +62,19 @@ class Peer:
             if self.client is None:
                 self._open()
             return self.client.execute_command(self.name_of(command), *words)
-        except (_connection.redis.ConnectionError, _connection.redis.TimeoutError, OSError) as error:
+        except (redis_connection.redis.ConnectionError, redis_connection.redis.TimeoutError, OSError) as error:
             self.close()
-            raise _connection.explain(error, self.params) from error
-        except _connection.redis.RedisError as error:
+            raise redis_connection.explain(error, self.params) from error
+        except redis_connection.redis.RedisError as error:
             said = "%s said to %s: %s" % (self.name, " ".join([command, *words[:1]]), error)
-            raise _connection.ConnectionProblem("protocol", said) from error
+            raise redis_connection.ConnectionProblem("protocol", said) from error
 
     def name_of(self, command):
         """Return what the server calls the command; REPLICAOF may be left as SLAVEOF."""
         choices = ("REPLICAOF", "SLAVEOF") if command == "REPLICAOF" else (command,)
         found = next((self.names[name] for name in choices if self.names[name] is not None), None)
         if found is None:
-            raise _connection.ConnectionProblem(
+            raise redis_connection.ConnectionProblem(
                 "permission", "%s knows no %s: name its new name in renamed_commands." % (self.name, command)
             )
         return found
@@ -90,7 +90,7 @@ class Peer:
         try:
             return parse_nodes(text(self.run("CLUSTER", "NODES"))), info.get("cluster_state", "unknown")
         except ValueError as error:
-            raise _connection.ConnectionProblem("protocol", "%s: %s" % (self.name, error)) from error
+            raise redis_connection.ConnectionProblem("protocol", "%s: %s" % (self.name, error)) from error
 
     def close(self):
         if self.client is not None:
@@ -115,14 +115,14 @@ def ask_sentinels(params):
 
 def _watch(params, place):
     login = sentinel_login(params, place)
-    where, name = _connection.endpoint(login), login["master_name"]
+    where, name = redis_connection.endpoint(login), login["master_name"]
     try:
         sentinel = Sentinel(login)
         try:
             master, replicas, groups = sentinel.ask([["MASTER", name], ["REPLICAS", name], ["MASTERS"]])
         finally:
             sentinel.close()
-    except _connection.ConnectionProblem as problem:
+    except redis_connection.ConnectionProblem as problem:
         absent = problem.kind == "unreachable" and "refused" in str(problem)
         return Watch(where, problem=str(problem), absent=absent, place=place)
     if isinstance(groups, Exception):
@@ -175,7 +175,7 @@ def is_tilted(sentinel):
     """Tell whether a Sentinel does nothing for 30 s, because its host stood still or its clock jumped."""
     try:
         return "sentinel_tilt:1" in text(sentinel.client.execute_command("INFO", "sentinel"))
-    except (_connection.redis.RedisError, OSError):
+    except (redis_connection.redis.RedisError, OSError):
         return False
 
 
@@ -183,7 +183,7 @@ def failover_state(sentinel):
     """Return ((host, port) that a Sentinel holds for the master, as it says it; whether a failover is under way)."""
     address, master = sentinel.ask([["GET-MASTER-ADDR-BY-NAME", sentinel.name], ["MASTER", sentinel.name]])
     if not isinstance(address, list) or not isinstance(master, list):
-        raise _connection.ConnectionProblem("protocol", "%s said: %s" % (sentinel.where, address))
+        raise redis_connection.ConnectionProblem("protocol", "%s said: %s" % (sentinel.where, address))
     under_way = "failover_in_progress" in fields(master)["flags"].split(",")
     return (text(address[0]), int(address[1])), under_way
 

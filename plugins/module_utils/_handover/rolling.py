@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 
-from .._connection import ConnectionProblem
+from .._redis.connection import ConnectionProblem
 from .._restart import CannotAsk, DataAtRisk, secure_data
 from . import failover, peers, rules
 from .group import PAUSE, Group

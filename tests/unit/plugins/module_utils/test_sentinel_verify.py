@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import Peer, View
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_verify import (
     judge,

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import connection, users
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import run as acl_run
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.modules import redis_acl, redis_acl_verify
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import replication, sentinel
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _replication_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import argument_spec
 from test_redis_acl_options import shape
 
@@ -18,7 +19,7 @@ def of_a_sentinel():
     return {
         name: option
         for name, option in argument_spec().items()
-        if name == "login_port" or name not in _connection.redis_argument_spec()
+        if name == "login_port" or name not in redis_connection.redis_argument_spec()
     }
 
 

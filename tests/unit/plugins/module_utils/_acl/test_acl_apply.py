@@ -10,7 +10,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl impo
     users as acl_users,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.compare import CommandTable, differences
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 
 ADMIN = {"name": "admin", "passwords": ["secret"], "commands": ["+@all"], "keys": ["*"], "channels": ["*"]}
 APP = {"name": "app", "passwords": ["p"], "commands": ["+get"]}

@@ -10,7 +10,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl impo
     server as acl_server,
     users as acl_users,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 
 PARAMS = {"login_host": "h", "login_port": 1, "login_timeout": 5, "login_user": "admin"}
 HELLO = [b"server", b"redis", b"version", b"8.0.2", b"proto", 2, b"modules", []]

@@ -12,7 +12,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl impo
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.compare import CommandTable
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.probe import Outcome
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 
 ALLOWED, DENIED = Outcome("allowed", "allowed"), Outcome("denied", "denied")
 ABSENT, NO_USER = Outcome("absent", "the command was removed"), Outcome("no user", "the user does not exist")

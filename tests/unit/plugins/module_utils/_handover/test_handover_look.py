@@ -10,7 +10,6 @@ import types
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
     group as handover_group,
     peers as handover_peers,
@@ -21,6 +20,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover
     Watch,
     shard_of,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk
 
 PARAMS = dict(login_host="h", login_port=1, login_unix_socket=None, renamed_commands={}, nodes=[], sentinels=[])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
     failover as handover_failover,
     peers as handover_peers,
@@ -20,6 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover
     Said,
     Watch,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 
 OLD, NEW = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _server_info as server_info
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import info as server_info
 
 INFO = {
     "redis_version": "7.0.15",

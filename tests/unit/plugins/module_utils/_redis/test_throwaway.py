@@ -13,8 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _throwaway
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import StartFailed, throwaway_server
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    scratch_server as redis_scratch_server,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import (
+    StartFailed,
+    throwaway_server,
+)
 
 # A stand-in for a server: keeps its configuration and its arguments, then does what the first line says.
 PROGRAM = """#!%s
@@ -94,7 +99,7 @@ def test_it_is_gone_after_an_exception_inside(program):
 def test_it_dies_with_its_parent(program):
     code = (
         "import os, signal\n"
-        "from ansible_collections.celebrum.redis_hardening.plugins.module_utils._throwaway import throwaway_server\n"
+        "from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import throwaway_server\n"
         "with throwaway_server(%r, ['ok']):\n    os.kill(os.getpid(), signal.SIGKILL)\n" % program.binary
     )
     subprocess.run([sys.executable, "-c", code])
@@ -180,6 +185,6 @@ def test_a_program_that_is_not_there_is_named():
 def test_long_temporary_folders_do_not_break_the_socket(program, tmp_path, monkeypatch):
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
-    monkeypatch.setattr(_throwaway.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(redis_scratch_server.tempfile, "tempdir", str(folder))
     with throwaway_server(program.binary, ["ok"]) as path:
         assert len(path) < 108

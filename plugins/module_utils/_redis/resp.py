@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What _connection.py needs of redis-py, for a host without it: a proof must not have to install anything first.
+"""What _redis/connection.py needs of redis-py, for a host without it: a proof must not have to install anything first.
 
 The names are redis-py's. RESP2 over one connection; the server may be hostile, so replies have limits of time and size.
 """

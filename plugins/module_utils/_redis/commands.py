@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem, pipeline
+from .connection import ConnectionProblem, pipeline
 
 # All commands of Redis 6.0 to 8.0 and Valkey 8.1. Needed without a server: a new name must not be one of these.
 COMMANDS = frozenset(

@@ -7,16 +7,19 @@ import socket
 import threading
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _connection, _resp
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    connection as redis_connection,
+    resp as redis_resp,
+)
 
 
 @pytest.fixture(autouse=True, params=["redis-py", "own"])
 def library(request, monkeypatch):
     """With redis-py, and as on a host without it."""
     if request.param == "own":
-        monkeypatch.setattr(_connection, "redis", _resp)
-        monkeypatch.setattr(_connection, "LIBRARY_MISSING", True)
-        monkeypatch.setattr(_connection, "REDIS_PY_VERSION", (0, 0))
+        monkeypatch.setattr(redis_connection, "redis", redis_resp)
+        monkeypatch.setattr(redis_connection, "LIBRARY_MISSING", True)
+        monkeypatch.setattr(redis_connection, "REDIS_PY_VERSION", (0, 0))
 
 
 @contextlib.contextmanager
@@ -51,15 +54,15 @@ def params(port, **more):
     ],
 )
 def test_kind_and_advice(reply, kind, words):
-    with server(reply) as port, pytest.raises(_connection.ConnectionProblem, match=words) as problem:
-        _connection.open_client(params(port))
+    with server(reply) as port, pytest.raises(redis_connection.ConnectionProblem, match=words) as problem:
+        redis_connection.open_client(params(port))
     assert problem.value.kind == kind
 
 
 def test_wrong_password():
     refusal = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
-    with server(refusal) as port, pytest.raises(_connection.ConnectionProblem, match="user 'app'") as problem:
-        _connection.open_client(params(port, login_user="app", login_password="canary-of-this-test"))
+    with server(refusal) as port, pytest.raises(redis_connection.ConnectionProblem, match="user 'app'") as problem:
+        redis_connection.open_client(params(port, login_user="app", login_password="canary-of-this-test"))
     assert problem.value.kind == "auth"
     assert "canary" not in str(problem.value)
 
@@ -67,24 +70,24 @@ def test_wrong_password():
 def test_nothing_listens():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(_connection.ConnectionProblem, match="can't be reached") as problem:
-        _connection.open_client(params(port))
+    with pytest.raises(redis_connection.ConnectionProblem, match="can't be reached") as problem:
+        redis_connection.open_client(params(port))
     assert problem.value.kind == "unreachable"
 
 
 def test_password_from_file_and_environment(tmp_path, monkeypatch):
     path = tmp_path / "password"
     path.write_text("from-the-file\nnot this line\n")
-    assert _connection.password_of({"login_password_file": str(path)}) == "from-the-file"
+    assert redis_connection.password_of({"login_password_file": str(path)}) == "from-the-file"
     monkeypatch.setenv("REDIS_TEST_PASSWORD", "from-the-environment")
-    assert _connection.password_of({"login_password_env": "REDIS_TEST_PASSWORD"}) == "from-the-environment"
-    assert _connection.password_of({}) is None
+    assert redis_connection.password_of({"login_password_env": "REDIS_TEST_PASSWORD"}) == "from-the-environment"
+    assert redis_connection.password_of({}) is None
 
 
 @pytest.mark.parametrize("option", ["login_password_file", "login_password_env"])
 def test_password_that_is_named_but_missing(option):
-    with pytest.raises(_connection.ConnectionProblem, match=option) as problem:
-        _connection.password_of({option: "/nowhere/at-all"})
+    with pytest.raises(redis_connection.ConnectionProblem, match=option) as problem:
+        redis_connection.password_of({option: "/nowhere/at-all"})
     assert problem.value.kind == "auth"
 
 
@@ -93,7 +96,7 @@ def test_documentation_has_the_options_of_the_code():
     from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments.connection import ModuleDocFragment
 
     documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    spec = _connection.redis_argument_spec()
+    spec = redis_connection.redis_argument_spec()
     assert set(documented) == set(spec)
     for name, option in spec.items():
         assert documented[name]["type"] == option["type"], name
@@ -117,10 +120,10 @@ def test_the_password_of_before_is_tried_where_the_new_one_is_refused():
 
         threading.Thread(target=serve, daemon=True).start()
         login = params(listener.getsockname()[1], login_user="admin", login_password="new-one-of-this-test")
-        with pytest.raises(_connection.ConnectionProblem):
-            _connection.open_client(login)
-        with pytest.raises(_connection.ConnectionProblem):
-            _connection.open_client(dict(login, login_previous_password="neither-of-them"))
+        with pytest.raises(redis_connection.ConnectionProblem):
+            redis_connection.open_client(login)
+        with pytest.raises(redis_connection.ConnectionProblem):
+            redis_connection.open_client(dict(login, login_previous_password="neither-of-them"))
         asked.clear()
-        _connection.open_client(dict(login, login_previous_password="before-of-this-test")).close()
+        redis_connection.open_client(dict(login, login_previous_password="before-of-this-test")).close()
     assert [b"new-one" in words for words in asked if b"AUTH" in words] == [True, False]

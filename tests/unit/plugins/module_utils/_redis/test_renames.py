@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _renames
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._connection import ConnectionProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import commands as redis_commands
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from hypothesis import given, strategies as st
 
 ORIGINALS = st.sampled_from(["CONFIG", "FLUSHALL", "DEBUG", "GET", "SET", "EVAL", "KEYS"])
@@ -17,7 +17,7 @@ class Server:
     """Takes rename-command lines as a server does, and answers COMMAND INFO and transactions as one."""
 
     def __init__(self, lines=(), denied=()):
-        self.table = {name: name for name in _renames.COMMANDS}
+        self.table = {name: name for name in redis_commands.COMMANDS}
         self.denied = set(denied)
         self.ran = []
         self.transaction = False
@@ -56,7 +56,7 @@ class Server:
 def server(monkeypatch):
     def install(**options):
         fake = Server(**options)
-        monkeypatch.setattr(_renames, "pipeline", fake)
+        monkeypatch.setattr(redis_commands, "pipeline", fake)
         return fake
 
     return install
@@ -81,20 +81,20 @@ def server(monkeypatch):
     ],
 )
 def test_impossible_sets_are_refused(renamed, part):
-    assert any(part in problem for problem in _renames.rename_problems(renamed))
+    assert any(part in problem for problem in redis_commands.rename_problems(renamed))
     with pytest.raises(ValueError, match="renamed_commands: "):
-        _renames.normalise(renamed)
+        redis_commands.normalise(renamed)
 
 
 @pytest.mark.parametrize(
     "renamed", [{}, None, {"CONFIG": "", "DEBUG": ""}, {"config": "x-1"}, {"GET": "SET", "SET": "S1"}]
 )
 def test_possible_sets_are_taken(renamed):
-    assert _renames.rename_problems(renamed) == []
+    assert redis_commands.rename_problems(renamed) == []
 
 
 def test_a_name_is_freed_before_it_is_taken():
-    lines = _renames.rename_lines({"GET": "SET", "SET": "KEYS", "KEYS": "k", "DEBUG": ""})
+    lines = redis_commands.rename_lines({"GET": "SET", "SET": "KEYS", "KEYS": "k", "DEBUG": ""})
     assert lines == [
         'rename-command DEBUG ""',
         "rename-command KEYS k",
@@ -105,20 +105,20 @@ def test_a_name_is_freed_before_it_is_taken():
 
 @given(st.dictionaries(ORIGINALS, TARGETS, max_size=6))
 def test_what_is_not_refused_is_taken_by_a_server(renamed):
-    if not _renames.rename_problems(renamed):
-        Server(lines=_renames.rename_lines(renamed))
+    if not redis_commands.rename_problems(renamed):
+        Server(lines=redis_commands.rename_lines(renamed))
 
 
 def test_live_names_of_a_server_with_and_without_the_renames(server):
     renamed = {"config": "C1", "DEBUG": ""}
     server()
-    assert _renames.live_names(None, renamed, ["CONFIG", "DEBUG", "info"]) == {
+    assert redis_commands.live_names(None, renamed, ["CONFIG", "DEBUG", "info"]) == {
         "CONFIG": "CONFIG",
         "DEBUG": "DEBUG",
         "INFO": "INFO",
     }
-    server(lines=_renames.rename_lines(renamed))
-    assert _renames.live_names(None, renamed, ["CONFIG", "DEBUG", "INFO"]) == {
+    server(lines=redis_commands.rename_lines(renamed))
+    assert redis_commands.live_names(None, renamed, ["CONFIG", "DEBUG", "INFO"]) == {
         "CONFIG": "C1",
         "DEBUG": None,
         "INFO": "INFO",
@@ -127,8 +127,8 @@ def test_live_names_of_a_server_with_and_without_the_renames(server):
 
 def test_a_name_that_belongs_to_another_command_now_is_not_taken_for_the_old_one(server):
     server(lines=["rename-command SET S1", "rename-command GET SET"])
-    assert _renames.live_names(None, {}, ["SET", "GET"]) == {"SET": None, "GET": None}
-    assert _renames.live_names(None, {"GET": "SET", "SET": "S1"}, ["SET", "GET"]) == {"SET": "S1", "GET": "SET"}
+    assert redis_commands.live_names(None, {}, ["SET", "GET"]) == {"SET": None, "GET": None}
+    assert redis_commands.live_names(None, {"GET": "SET", "SET": "S1"}, ["SET", "GET"]) == {"SET": "S1", "GET": "SET"}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_name_that_belongs_to_another_command_now_is_not_taken_for_the_old_one
 )
 def test_live_names_without_the_command_command(server, options, renamed):
     fake = server(**options)
-    names = _renames.live_names(None, renamed, ["CONFIG", "FLUSHALL", "EVAL", "QUIT"])
+    names = redis_commands.live_names(None, renamed, ["CONFIG", "FLUSHALL", "EVAL", "QUIT"])
     assert names == {"CONFIG": "C1", "FLUSHALL": "FLUSHALL", "EVAL": "EVAL", "QUIT": "QUIT"}
     assert fake.ran == []
     assert not fake.transaction
@@ -153,10 +153,10 @@ def test_live_names_without_the_command_command(server, options, renamed):
 def test_a_server_that_can_not_be_asked_runs_nothing_and_is_a_clear_error(server):
     fake = server(denied=["COMMAND", "MULTI"])
     with pytest.raises(ConnectionProblem, match="grant \\+command") as caught:
-        _renames.live_names(None, {}, ["FLUSHALL"])
+        redis_commands.live_names(None, {}, ["FLUSHALL"])
     assert caught.value.kind == "permission"
     assert fake.ran == []
 
 
 def test_nothing_asked_needs_no_server():
-    assert _renames.live_names(None, {"CONFIG": "x"}, []) == {}
+    assert redis_commands.live_names(None, {"CONFIG": "x"}, []) == {}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.versions import FIXES, assess
+from .._audit.findings import finding
+from .._config.live import text
+from .._host.versions import FIXES, assess
 
 SECTIONS = {
     "role": (

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
+from .._audit.findings import finding, verdict
 
 PROBE = "__probe__"
 

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _commands
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._commands import SOMETHING, Evidence
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    command_verify as redis_command_verify,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.command_verify import SOMETHING, Evidence
 from hypothesis import given, strategies as st
 
 BUILT_IN = ("CONFIG", "DEBUG", "FLUSHALL", "GET", "KEYS", "MONITOR", "SHUTDOWN", "SLAVEOF")
@@ -14,7 +16,7 @@ BUILT_IN = ("CONFIG", "DEBUG", "FLUSHALL", "GET", "KEYS", "MONITOR", "SHUTDOWN",
 
 def observe(table, policy, dry_run=False):
     """What the witnesses say of a server; table: name -> the command behind it."""
-    names = _commands.names_to_ask(policy)
+    names = redis_command_verify.names_to_ask(policy)
     if dry_run:
         return Evidence(bound={name: SOMETHING if name in table else None for name in names}, known=set(BUILT_IN))
     return Evidence(bound={name: table.get(name) for name in names}, existing=set(table.values()), known=set(BUILT_IN))
@@ -34,7 +36,7 @@ policies = st.dictionaries(
 
 @given(policies)
 def test_a_policy_in_force_passes_command_by_command(policy):
-    findings = _commands.judge(policy, observe(table_of(policy), policy), "here:1")
+    findings = redis_command_verify.judge(policy, observe(table_of(policy), policy), "here:1")
     assert [f["status"] for f in findings if f["id"] != "RH-CMD-03"] == ["pass"] * len(policy)
     assert {f["subject"] for f in findings} == set(policy)
 
@@ -42,7 +44,7 @@ def test_a_policy_in_force_passes_command_by_command(policy):
 @given(policies)
 def test_a_stock_server_fails_every_command_of_a_policy(policy):
     for dry_run in (False, True):
-        findings = _commands.judge(policy, observe(STOCK, policy, dry_run), "here:1")
+        findings = redis_command_verify.judge(policy, observe(STOCK, policy, dry_run), "here:1")
         assert [f["status"] for f in findings if f["id"] != "RH-CMD-03"] == ["fail"] * len(policy)
 
 
@@ -50,7 +52,9 @@ def test_a_stock_server_fails_every_command_of_a_policy(policy):
 def test_one_policy_is_never_taken_for_another(declared, applied):
     evidence = observe(table_of(applied), declared)
     findings = {
-        f["subject"]: f["status"] for f in _commands.judge(declared, evidence, "here:1") if f["id"] != "RH-CMD-03"
+        f["subject"]: f["status"]
+        for f in redis_command_verify.judge(declared, evidence, "here:1")
+        if f["id"] != "RH-CMD-03"
     }
     for command, new in declared.items():
         assert (findings[command] == "pass") == (applied.get(command) == new), command
@@ -73,35 +77,35 @@ def test_one_policy_is_never_taken_for_another(declared, applied):
     ],
 )
 def test_states(table, policy, state):
-    assert _commands.state_of(next(iter(policy)), policy, observe(table, policy)) == state
+    assert redis_command_verify.state_of(next(iter(policy)), policy, observe(table, policy)) == state
 
 
 def test_a_name_that_answers_counts_more_than_command_info():
     evidence = Evidence(bound={"KEYS": None}, answered={"KEYS": True})
-    (found,) = _commands.judge({"KEYS": ""}, evidence, "here:1")
+    (found,) = redis_command_verify.judge({"KEYS": ""}, evidence, "here:1")
     assert found["status"] == "fail"
     assert "COMMAND INFO does not know it" in found["actual"]
 
 
 def test_a_misspelt_command_is_an_error_and_not_a_pass():
-    (found,) = _commands.judge({"FLUSHAL": ""}, observe(STOCK, {"FLUSHAL": ""}), "here:1")
+    (found,) = redis_command_verify.judge({"FLUSHAL": ""}, observe(STOCK, {"FLUSHAL": ""}), "here:1")
     assert (found["id"], found["status"]) == ("RH-CMD-01", "error")
 
 
 def test_without_the_list_of_commands_nothing_is_said_about_other_names():
     hidden = observe({"K3": "KEYS"}, {"KEYS": ""}, dry_run=True)
-    (found,) = _commands.judge({"KEYS": ""}, hidden, "here:1")
+    (found,) = redis_command_verify.judge({"KEYS": ""}, hidden, "here:1")
     assert (found["status"], found["actual"]) == ("pass", "does not answer to its own name")
 
 
 def test_a_new_name_that_runs_another_command_is_named():
     table = {"K2": "FLUSHALL"}
-    (found,) = _commands.judge({"KEYS": "K2"}, observe(table, {"KEYS": "K2"}), "here:1")
+    (found,) = redis_command_verify.judge({"KEYS": "K2"}, observe(table, {"KEYS": "K2"}), "here:1")
     assert found["actual"] == "gone altogether; its new name runs FLUSHALL"
 
 
 def doors(table, policy):
-    found = _commands.judge(policy, observe(table, policy), "here:1")
+    found = redis_command_verify.judge(policy, observe(table, policy), "here:1")
     return {f["subject"]: (f["status"], f["actual"]) for f in found if f["id"] == "RH-CMD-03"}
 
 
@@ -121,34 +125,36 @@ def test_back_doors():
 
 
 def test_back_doors_are_named_in_the_fix():
-    found = _commands.judge({"FLUSHALL": ""}, observe(STOCK | {"FLUSHDB": "FLUSHDB"}, {"FLUSHALL": ""}), "here:1")
+    found = redis_command_verify.judge(
+        {"FLUSHALL": ""}, observe(STOCK | {"FLUSHDB": "FLUSHDB"}, {"FLUSHALL": ""}), "here:1"
+    )
     assert "FLUSHDB" in found[-1]["remediation"]
 
 
 def test_every_back_door_has_an_inert_call():
-    for command, others in _commands.BACK_DOORS.items():
+    for command, others in redis_command_verify.BACK_DOORS.items():
         assert command not in others
-        assert all(_commands.inert_call(name) for name in (command, *others))
+        assert all(redis_command_verify.inert_call(name) for name in (command, *others))
 
 
 @pytest.mark.parametrize("command", ["FLUSHALL", "FLUSHDB", "SHUTDOWN", "SAVE", "MONITOR", "SYNC", "FAILOVER"])
 def test_commands_that_run_without_arguments_are_never_called_without(command):
-    assert _commands.inert_call(command) == [command, "__probe__"]
+    assert redis_command_verify.inert_call(command) == [command, "__probe__"]
 
 
 @pytest.mark.parametrize("command", ["DEL", "SET", "MSET", "PUBLISH", "QUIT", "RESET", "EXEC", "MY.MODULE"])
 def test_what_has_no_known_inert_form_is_not_called(command):
-    assert _commands.inert_call(command) is None
+    assert redis_command_verify.inert_call(command) is None
 
 
 def test_reading_command_info():
     reply = [[b"config", -2, [], 0, 0, 0], None]
-    assert _commands.read_bindings(["C2", "CONFIG"], reply) == {"C2": "CONFIG", "CONFIG": None}
+    assert redis_command_verify.read_bindings(["C2", "CONFIG"], reply) == {"C2": "CONFIG", "CONFIG": None}
 
 
 def test_reading_lists_of_names():
-    assert _commands.read_names([b"get"], [b"config|set"]) == {"GET", "CONFIG|SET"}
-    assert _commands.read_names([b"get"], ValueError("NOPERM")) is None
+    assert redis_command_verify.read_names([b"get"], [b"config|set"]) == {"GET", "CONFIG|SET"}
+    assert redis_command_verify.read_names([b"get"], ValueError("NOPERM")) is None
 
 
 @pytest.mark.parametrize(
@@ -168,8 +174,8 @@ def test_reading_lists_of_names():
     ],
 )
 def test_reading_dry_runs(reply, refused, behind):
-    assert _commands.is_refusal(reply) is refused
-    assert _commands.read_dry_runs(["KEYS"], [reply]) == {"KEYS": behind}
+    assert redis_command_verify.is_refusal(reply) is refused
+    assert redis_command_verify.read_dry_runs(["KEYS"], [reply]) == {"KEYS": behind}
 
 
 @pytest.mark.parametrize(
@@ -184,9 +190,9 @@ def test_reading_dry_runs(reply, refused, behind):
     ],
 )
 def test_telling_an_answer(reply, answered):
-    assert _commands.is_answer(reply) is answered
+    assert redis_command_verify.is_answer(reply) is answered
 
 
 def test_an_empty_policy_is_said_to_prove_nothing():
-    (found,) = _commands.judge({}, Evidence(bound={}), "here:1")
+    (found,) = redis_command_verify.judge({}, Evidence(bound={}), "here:1")
     assert found["status"] == "skipped"
