@@ -106,10 +106,13 @@ import time
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication, _replication_ask
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_spec import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+    nodes as replication_nodes,
+    plan as replication_plan,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.argspec import (
     nodes_argument_spec,
     sentinels_argument_spec,
 )
@@ -127,7 +130,7 @@ def open_members(module):
     members, missing, problems = [], [], []
     for node in module.params["nodes"]:
         try:
-            members.append(_replication_ask.Member(module.params, node))
+            members.append(replication_nodes.Member(module.params, node))
         except (redis_connection.ConnectionProblem, OSError) as problem:
             problems.append(str(problem))
             missing.append(node)
@@ -142,16 +145,16 @@ def decide(module, members, missing):
     end = time.monotonic() + params["timeout"]
     while True:
         try:
-            nodes, astray = _replication_ask.settled(members, [member.ask() for member in members])
-            nodes += _replication_ask.told_nodes(params, missing)
+            nodes, astray = replication_nodes.settled(members, [member.ask() for member in members])
+            nodes += replication_nodes.told_nodes(params, missing)
             try:
-                told = _replication_ask.sentinel_master(params, params["absent"] == "fail")
+                told = replication_nodes.sentinel_master(params, params["absent"] == "fail")
             except ValueError as problem:
-                raise _replication.Refused(str(problem), passing=True) from problem
-            gone = _replication_ask.addresses_of(missing) - {place for node in nodes for place in node.addresses}
-            plan = _replication.plan(nodes, told, gone)
+                raise replication_plan.Refused(str(problem), passing=True) from problem
+            gone = replication_nodes.addresses_of(missing) - {place for node in nodes for place in node.addresses}
+            plan = replication_plan.plan(nodes, told, gone)
             return nodes, replace(plan, follow=(*plan.follow, *(name for name in astray if name not in plan.follow)))
-        except _replication.Refused as refused:
+        except replication_plan.Refused as refused:
             if not refused.passing or time.monotonic() > end:
                 module.fail_json(msg="%s: %s" % (unchanged(module), refused))
         time.sleep(PAUSE)
@@ -169,7 +172,7 @@ def join(module, members, plan):
             )
     end = time.monotonic() + module.params["timeout"]
     while True:
-        late = _replication.lagging(plan.master, [member.ask() for member in members])
+        late = replication_plan.lagging(plan.master, [member.ask() for member in members])
         if not late:
             return
         if time.monotonic() > end:

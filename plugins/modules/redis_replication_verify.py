@@ -84,7 +84,6 @@ import contextlib
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication_ask, _replication_verify
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
@@ -92,12 +91,16 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.co
     live_names,
     rename_problems,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_spec import nodes_argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+    nodes as replication_nodes,
+    verify as replication_verify,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.argspec import nodes_argument_spec
 
 PAUSE = 0.5
 
 
-class Member(_replication_ask.Member):
+class Member(replication_nodes.Member):
     """One server of the group, with what only a proof asks it."""
 
     def __init__(self, params, node):
@@ -112,17 +115,17 @@ class Member(_replication_ask.Member):
         return {info.get("master_replid", ""): int(info.get("master_repl_offset", 0))}
 
     def info(self):
-        return _replication_verify.parse_info(self._run("INFO", "replication"))
+        return replication_verify.parse_info(self._run("INFO", "replication"))
 
     def look(self):
         """Return the Asked."""
         node = self.ask()
-        return _replication_verify.Asked(
+        return replication_verify.Asked(
             name=self.name,
             addresses=node.addresses,
             node=node,
             info=self.info(),
-            settings={name: self.setting(name) for name in _replication_verify.ASKED},
+            settings={name: self.setting(name) for name in replication_verify.ASKED},
             tls_port=self.ports["tls-port"],
             incoming=self.links("replica"),
             outgoing=self.links("master"),
@@ -133,14 +136,14 @@ class Member(_replication_ask.Member):
         """Return the Links with clients of a kind, None where CLIENT is disabled or not allowed."""
         name = self.more["CLIENT"]
         reply = self.answer(name, "LIST", "TYPE", kind) if name else None
-        return _replication_verify.parse_links(text(reply)) if isinstance(reply, bytes) else None
+        return replication_verify.parse_links(text(reply)) if isinstance(reply, bytes) else None
 
     def write(self):
         """Try a write that can do nothing. Return the answer, None where the command is disabled."""
         name = self.more["EXPIRE"]
         reply = self.answer(name, "redis-replication-verify", "no number") if name else None
         if isinstance(reply, redis_connection.redis.ReadOnlyError):
-            return _replication_verify.REFUSED
+            return replication_verify.REFUSED
         return None if reply is None else str(reply)
 
     def answer(self, *words):
@@ -165,13 +168,13 @@ def look(params, goals):
                 asked.append(member.look())
             except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
                 asked.append(unasked(member.node, problem))
-    return _replication_verify.group_findings(asked, params["replica_user"], params["require_tls"], goals)
+    return replication_verify.group_findings(asked, params["replica_user"], params["require_tls"], goals)
 
 
 def unasked(node, problem):
     """Return the Asked for a server that can't be asked."""
     name = "%s:%d" % (node["host"], node["port"])
-    return _replication_verify.Asked(name, _replication_ask.addresses_of([node]), problem=str(problem))
+    return replication_verify.Asked(name, replication_nodes.addresses_of([node]), problem=str(problem))
 
 
 def main():

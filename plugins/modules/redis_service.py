@@ -196,11 +196,14 @@ gap:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication_spec, _start_guard
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _start_guard
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config_desired
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+    argspec as replication_argspec,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
     CannotAsk,
     DataAtRisk,
@@ -271,8 +274,8 @@ def main():
                 options=dict(program=dict(type="dict", required=True), settings=dict(type="dict", required=True)),
             ),
             config_file=dict(type="path"),
-            nodes=dict(_replication_spec.places(6379), default=[]),
-            **_replication_spec.sentinels_argument_spec(),
+            nodes=dict(replication_argspec.places(6379), default=[]),
+            **replication_argspec.sentinels_argument_spec(),
             handover_timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import replication, sentinel
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _replication_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+    argspec as replication_argspec,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import argument_spec
 from test_redis_acl_options import shape
 
@@ -26,8 +28,8 @@ def of_a_sentinel():
 @pytest.mark.parametrize(
     ("documentation", "specification"),
     [
-        (replication.ModuleDocFragment.DOCUMENTATION, _replication_spec.nodes_argument_spec()),
-        (replication.ModuleDocFragment.SENTINELS, _replication_spec.sentinels_argument_spec()),
+        (replication.ModuleDocFragment.DOCUMENTATION, replication_argspec.nodes_argument_spec()),
+        (replication.ModuleDocFragment.SENTINELS, replication_argspec.sentinels_argument_spec()),
         (sentinel.ModuleDocFragment.DOCUMENTATION, of_a_sentinel()),
     ],
     ids=["nodes", "sentinels", "sentinel"],
@@ -37,5 +39,5 @@ def test_the_documentation_agrees_with_the_code(documentation, specification):
 
 
 def test_every_password_is_no_log():
-    specification = {**_replication_spec.sentinels_argument_spec(), **argument_spec()}
+    specification = {**replication_argspec.sentinels_argument_spec(), **argument_spec()}
     assert specification["sentinel_password"]["no_log"] is specification["auth_pass"]["no_log"] is True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.plan import (
     Node,
     Refused,
     lagging,

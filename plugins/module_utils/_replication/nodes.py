@@ -10,14 +10,10 @@ import contextlib
 import re
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
-    Node,
-    told_node,
-    where_masters_are,
-)
+from .._config.live import text
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names
+from .plan import Node, told_node, where_masters_are
 
 COMMANDS = ("INFO", "CONFIG", "REPLICAOF")
 

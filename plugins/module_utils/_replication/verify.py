@@ -12,8 +12,8 @@ from __future__ import annotations
 import collections
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import Node
+from .._audit.findings import finding, verdict
+from .plan import Node
 
 HIDDEN = "masterauth"
 # After a failover the group behaves as these settings of its new master say.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import Node
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication_verify import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.plan import Node
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.verify import (
     ALIKE,
     Asked,
     Link,
