@@ -12,7 +12,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _i
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy import NEW_PASSWORD, SHORTEST_PASSWORD
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import normalise, rename_problems
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import FEWEST, NEEDED, WORD
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import FEWEST, NEEDED, WORD
 
 # name -> smallest value, largest value, why.
 _RANGES = {

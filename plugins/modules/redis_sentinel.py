@@ -178,19 +178,19 @@ stale:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _sentinel_ask,
-    _sentinel_plan,
-    _sentinel_run,
-)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import option_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import (
+    client as sentinel_client,
+    plan as sentinel_plan,
+    run as sentinel_run,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import option_problems
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _sentinel_ask.argument_spec(),
+            sentinel_client.argument_spec(),
             state=dict(type="str", default="present", choices=["present", "absent"]),
             master_host=dict(type="str"),
             master_port=dict(type="int", default=6379),
@@ -217,10 +217,10 @@ def main():
     if problems:
         module.fail_json(msg="the Sentinel was not changed: " + " ".join(problems))
     client, _anonymous = redis_connection.connect(module)
-    sentinel = _sentinel_ask.Sentinel(module.params, client)
+    sentinel = sentinel_client.Sentinel(module.params, client)
     try:
-        result = _sentinel_run.run(module, sentinel)
-    except _sentinel_plan.Refused as refused:
+        result = sentinel_run.run(module, sentinel)
+    except sentinel_plan.Refused as refused:
         module.fail_json(msg="the Sentinel was not changed: %s" % refused)
     except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)

@@ -112,10 +112,10 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import guarded_file as guarded
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import file as sentinel_file
 
 
 class File:
@@ -124,7 +124,7 @@ class File:
     def __init__(self, module):
         self.module, self.params = module, module.params
         self.path, self.unit = self.params["path"], self.params["unit"] + ".service"
-        self.wanted = _sentinel_file.wanted_lines(self.params["settings"])
+        self.wanted = sentinel_file.wanted_lines(self.params["settings"])
         self.parent = os.path.dirname(self.path)
 
     def systemctl(self, *words):
@@ -175,7 +175,7 @@ class File:
         runs = self.show()["ActiveState"] in ("active", "activating")
         self.systemctl("stop", self.unit)
         # It may have written its file once more.
-        self.write(_sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
+        self.write(sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
         if runs:
             self.systemctl("start", self.unit)
 
@@ -183,18 +183,18 @@ class File:
         """Write what is needed; return the result."""
         text, names, diff = guarded.read(self.path), [], {}
         if text is not None:
-            names = _sentinel_file.drift(text, self.wanted)
-            problem = _sentinel_file.move_problem(text, self.wanted) if names else ""
+            names = sentinel_file.drift(text, self.wanted)
+            problem = sentinel_file.move_problem(text, self.wanted) if names else ""
             if problem:
                 raise Refused("the Sentinel was not changed: " + problem)
         changed = self.settle_folder()
         if text is None:
-            self.write(_sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
-            diff = dict(before="", after=_sentinel_file.shown(self.wanted))
+            self.write(sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
+            diff = dict(before="", after=sentinel_file.shown(self.wanted))
         else:
             changed |= guarded.settle(self.module, self.path, {})
         if names:
-            diff = dict(before=_sentinel_file.shown_now(text, names), after=_sentinel_file.shown(self.wanted, names))
+            diff = dict(before=sentinel_file.shown_now(text, names), after=sentinel_file.shown(self.wanted, names))
             self.replace(names)
         result = dict(created=text is None, changes=names, restart_required=self.is_older())
         result["changed"] = changed or bool(diff) or result["restart_required"]

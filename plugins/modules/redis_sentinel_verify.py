@@ -87,13 +87,16 @@ summary:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_ask, _sentinel_verify
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.probe import anonymous_problem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import passed_on
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import (
+    client as sentinel_client,
+    verify as sentinel_verify,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import passed_on
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
 
 PAUSE = 0.5
@@ -101,11 +104,11 @@ PAUSE = 0.5
 
 def rights_on(params, row):
     """Return what judge_link() wants to know about a data node."""
-    if not params["auth_pass"] or _sentinel_verify.is_down(row):
+    if not params["auth_pass"] or sentinel_verify.is_down(row):
         return None
     names = passed_on(params["renamed_commands"]) or {}
     try:
-        return _sentinel_ask.failover_rights(params, (row["ip"], int(row["port"])), names)
+        return sentinel_client.failover_rights(params, (row["ip"], int(row["port"])), names)
     except (redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
         return str(problem)
 
@@ -118,7 +121,7 @@ def tls_findings(params, view, where):
     rows = ([view.master] if view.master else []) + [*view.replicas, *view.others]
     places += [(row["ip"], int(row["port"]), row) for row in rows]
     return [
-        _sentinel_verify.judge_tls("%s:%d" % (host, port), talk(host, port, timeout=2.0), row, where)
+        sentinel_verify.judge_tls("%s:%d" % (host, port), talk(host, port, timeout=2.0), row, where)
         for host, port, row in places
     ]
 
@@ -126,19 +129,19 @@ def tls_findings(params, view, where):
 def look(sentinel):
     """Return all findings as they are now."""
     params, where = sentinel.params, sentinel.where
-    view = sentinel.view(_sentinel_ask.ask_peers(params))
+    view = sentinel.view(sentinel_client.ask_peers(params))
     reply = sentinel.ask([["CKQUORUM", params["master_name"]]])[0]
-    findings = [_sentinel_verify.judge_anonymous(anonymous_problem(params), where)]
-    findings += _sentinel_verify.judge(view, params["quorum"], text(reply), params["replicas"], where)
+    findings = [sentinel_verify.judge_anonymous(anonymous_problem(params), where)]
+    findings += sentinel_verify.judge(view, params["quorum"], text(reply), params["replicas"], where)
     for row in ([view.master] if view.master else []) + list(view.replicas):
-        findings.append(_sentinel_verify.judge_link(row, rights_on(params, row), where))
+        findings.append(sentinel_verify.judge_link(row, rights_on(params, row), where))
     return findings + tls_findings(params, view, where)
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            _sentinel_ask.argument_spec(required=True),
+            sentinel_client.argument_spec(required=True),
             replicas=dict(type="int", default=1),
             require_tls=dict(type="bool", default=False),
             timeout=dict(type="int", default=10),
@@ -151,7 +154,7 @@ def main():
     if problems:
         module.fail_json(msg="renamed_commands: " + " ".join(problems))
     client, _anonymous = redis_connection.connect(module, anonymous_fallback=True)
-    sentinel = _sentinel_ask.Sentinel(module.params, client)
+    sentinel = sentinel_client.Sentinel(module.params, client)
     end = time.monotonic() + module.params["timeout"]
     try:
         while True:

@@ -17,7 +17,7 @@ import contextlib
 import time
 
 from .._redis.connection import ConnectionProblem
-from .._sentinel_ask import Sentinel
+from .._sentinel.client import Sentinel
 from . import peers
 from .rules import Refused
 

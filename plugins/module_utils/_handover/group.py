@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .._redis.connection import ConnectionProblem
 from .._restart import unaskable
-from .._sentinel_ask import resolve
+from .._sentinel.client import resolve
 from . import peers, rules
 from .rules import Refused
 

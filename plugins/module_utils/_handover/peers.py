@@ -17,7 +17,7 @@ from .._config.live import text
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names
 from .._restart import reach
-from .._sentinel_ask import Sentinel, fields, resolve
+from .._sentinel.client import Sentinel, fields, resolve
 from .rules import Refused, Watch, behind, following, parse_info
 
 COMMANDS = ("INFO", "CLIENT", "CLUSTER", "CONFIG", "REPLICAOF", "SLAVEOF")

@@ -13,7 +13,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis im
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
     argspec as replication_argspec,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_ask import argument_spec
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.client import argument_spec
 from test_redis_acl_options import shape
 
 

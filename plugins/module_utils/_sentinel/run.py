@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_ask, _sentinel_plan
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from .._redis import connection as redis_connection
+from . import client, plan
 
 PAUSE = 0.3
 FILE_OPTIONS = ("auth_user", "auth_pass", "renamed_commands")
@@ -22,10 +22,10 @@ def look(module, sentinel):
     end = time.monotonic() + params["timeout"]
     while True:
         try:
-            view = sentinel.view(_sentinel_ask.ask_peers(params) if params["state"] == "present" else ())
-            _sentinel_plan.check(view)
+            view = sentinel.view(client.ask_peers(params) if params["state"] == "present" else ())
+            plan.check(view)
             return view, target(params, view)
-        except _sentinel_plan.Refused as refused:
+        except plan.Refused as refused:
             if not refused.passing or time.monotonic() > end:
                 raise
         time.sleep(PAUSE)
@@ -35,23 +35,23 @@ def target(params, view):
     """Return (host, port) of the master to watch."""
     if params["state"] == "absent":
         return None
-    held, given = _sentinel_plan.held_by(view), None
+    held, given = plan.held_by(view), None
     if params["master_host"]:
-        given = (_sentinel_ask.resolve(params["master_host"]), params["master_port"])
+        given = (client.resolve(params["master_host"]), params["master_port"])
     roles = {}
     if held and given and held != given:
-        roles = {address: _sentinel_ask.role(params, address) for address in (held, given)}
-    found = _sentinel_plan.settle(held, given, roles)
+        roles = {address: client.role(params, address) for address in (held, given)}
+    found = plan.settle(held, given, roles)
     return (params["master_host"], params["master_port"]) if found == given else found
 
 
 def try_login(module, address):
     """End the module where the master refuses the login that the Sentinel is about to be given."""
     try:
-        _sentinel_ask.open_data(module.params, address).close()
+        client.open_data(module.params, address).close()
     except redis_connection.ConnectionProblem as problem:
         if problem.kind == "auth":
-            raise _sentinel_plan.Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
+            raise plan.Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
         module.warn("auth_pass could not be tried on the master: %s" % problem)
 
 
@@ -68,7 +68,7 @@ def carry_out(module, sentinel, steps):
 
 def settle_down(module, sentinel, before):
     """After SENTINEL RESET: wait until the Sentinel has found its replicas and the other Sentinels again."""
-    replicas = sum(not _sentinel_plan.is_down(row) for row in before.replicas)
+    replicas = sum(not plan.is_down(row) for row in before.replicas)
     others = sum(not peer.problem and peer.myid != before.myid for peer in before.peers)
     end = time.monotonic() + module.params["timeout"]
     while True:
@@ -96,8 +96,8 @@ def run(module, sentinel):
             sentinel.flush()
         if any(params[option] is not None for option in FILE_OPTIONS):
             view = dataclasses.replace(view, filed=sentinel.filed(params["config_file"]))
-    stale = _sentinel_plan.stale(view)
-    steps = _sentinel_plan.plan(params, view, master, params["forget_stale"])
+    stale = plan.stale(view)
+    steps = plan.plan(params, view, master, params["forget_stale"])
     changes = [step.setting for step in steps]
     if present and params["auth_pass"] and {"monitor", "auth-user", "auth-pass"} & set(changes):
         try_login(module, master)
@@ -112,5 +112,5 @@ def run(module, sentinel):
             settle_down(module, sentinel, view)
     result = dict(changed=bool(steps), master="%s:%d" % master if master else "", changes=changes, stale=stale)
     if module._diff and steps:
-        result["diff"] = _sentinel_plan.diff_of(steps)
+        result["diff"] = plan.diff_of(steps)
     return result

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import socket
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import Peer, View, parse_file
+from .._config.live import text
+from .._redis import connection as redis_connection
+from .plan import Peer, View, parse_file
 
 NO_SUCH_MASTER = "No such master with that name"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import normalise, rename_problems
+from .._redis.commands import normalise, rename_problems
 
 # Sentinel pastes the name into its file and takes it for a pattern in SENTINEL RESET.
 _NAME = re.compile(r"[A-Za-z0-9._-]+")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_plan
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import plan as sentinel_plan
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import (
     option_problems,
     passed_on,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.plan import (
     GLOBAL,
     Peer,
     Refused,
@@ -288,4 +288,4 @@ def test_all_steps_of_a_secret_are_known_as_such():
     wanted = options(auth_pass="xxx", sentinel_pass="xxx")
     steps = plan(wanted, view(), ONE)
     assert [step.setting for step in steps if step.secret] == [step.setting for step in steps if "xxx" in step.words]
-    assert _sentinel_plan.SECRETS
+    assert sentinel_plan.SECRETS

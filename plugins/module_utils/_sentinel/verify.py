@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import flags, is_down, stale
+from .._audit.findings import finding, verdict
+from .plan import flags, is_down, stale
 
 
 def judge_anonymous(problem, instance):

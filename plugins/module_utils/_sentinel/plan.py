@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_options import is_address, passed_on
+from .options import is_address, passed_on
 
 # option -> Sentinel's name for it. The first are shown by SENTINEL MASTER, the second only by the Sentinel's own file,
 # the third, which hold for all groups that it watches, by SENTINEL CONFIG GET.

@@ -10,8 +10,8 @@ import dataclasses
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_plan import Peer, View
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel_verify import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.plan import Peer, View
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.verify import (
     judge,
     judge_anonymous,
     judge_link,

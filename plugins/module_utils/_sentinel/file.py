@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config, values
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from .._config import desired as config, values
+from .._config.desired import Refused
 
 # What belongs to the Sentinel itself, or to redis_sentinel and redis_acl, which change it live.
 _NOT_HERE = ("sentinel", "user", "include", "rename-command", "requirepass")

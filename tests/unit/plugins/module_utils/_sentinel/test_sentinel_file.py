@@ -7,8 +7,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sentinel_file as subject
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import file as subject
 from hypothesis import given, strategies as st
 
 SECRET = "correct-horse-battery"
