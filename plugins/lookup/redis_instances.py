@@ -38,10 +38,9 @@ _raw:
 """
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _instance_settings,
-    _instances,
-    _start_guard,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
+    start_guard as service_start_guard,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, role_defaults
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._peers import peers_of
@@ -71,7 +70,8 @@ class LookupModule(LookupBase):
         host = str(variables["inventory_hostname"])
         found = [self._instance(value, settings, place, peers, renames, host) for value in values]
         return [
-            {**value, "start_guard": _start_guard.settings(value, settings["redis_engine"], place)} for value in found
+            {**value, "start_guard": service_start_guard.settings(value, settings["redis_engine"], place)}
+            for value in found
         ]
 
     def _instance(self, value, settings, place, peers, renames, host):

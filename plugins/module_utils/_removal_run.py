@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from types import SimpleNamespace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal, _start_guard, _units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
     desired as config_desired,
     guarded_file as guarded,
@@ -23,20 +23,24 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     host as firewall_host,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
+    start_guard as service_start_guard,
+    units as service_units,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files
 
 NOTICE_UNITS = ("redis-port-notice.service", "redis-port-notice-yield.service")
 NOTICE_FILES = (
-    *("%s/%s" % (_units.UNITS, unit) for unit in NOTICE_UNITS),
+    *("%s/%s" % (service_units.UNITS, unit) for unit in NOTICE_UNITS),
     "/usr/local/sbin/redis-port-notice",
     "/etc/logrotate.d/redis-port-notice",
 )
 SYSCTL = "/etc/sysctl.d/60-redis-hardening.conf"
 GUARD = (
-    _start_guard.PROGRAM,
-    _start_guard.COMMAND,
-    _start_guard.SETTINGS,
-    _start_guard.STATE,
+    service_start_guard.PROGRAM,
+    service_start_guard.COMMAND,
+    service_start_guard.SETTINGS,
+    service_start_guard.STATE,
     "/run/redis-start-guard",
 )
 DROP_IN = "hardening.conf"
@@ -49,13 +53,13 @@ class Server:
     """
 
     def __init__(self, engine, unit):
-        self.unit, name = unit, _units.instance_of(unit.name)
+        self.unit, name = unit, service_units.instance_of(unit.name)
         self.files = Files(engine, name or "default")
         self.is_sentinel = name is None
         self.home = "/etc/%s/sentinel.conf" % engine if self.is_sentinel else self.files.config
         self.file = self.files.said(unit.drop_in) or self.home
         self.settings = self.files.settings(unit.drop_in) or {}
-        self.folder = "%s/%s.service.d" % (_units.UNITS, unit.name)
+        self.folder = "%s/%s.service.d" % (service_units.UNITS, unit.name)
 
     def other_drop_ins(self):
         paths = [path for path in glob.glob(self.folder + "/*.conf") if os.path.basename(path) != DROP_IN]
@@ -68,9 +72,9 @@ class Removal:
     def __init__(self, module):
         self.module, self.engine = module, module.params["engine"]
         listing = self.systemctl(
-            "list-units", "--all", "--plain", "--no-legend", "--full", *_units.patterns(self.engine)
+            "list-units", "--all", "--plain", "--no-legend", "--full", *service_units.patterns(self.engine)
         )
-        found = _units.find(self.engine, listing, DROP_IN)
+        found = service_units.find(self.engine, listing, DROP_IN)
         self.servers = [Server(self.engine, unit) for unit in found.values() if unit.drop_in is not None]
         self.stale = self._stale()
         self.rules = self._rules()

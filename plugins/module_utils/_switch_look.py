@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _switch, _tls
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import canonical
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files, Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.units import instance_of
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._units import instance_of
 
 HOST = "127.0.0.1"
 _WATCHER = re.compile(r"\bname=sentinel-\w+-cmd\b")

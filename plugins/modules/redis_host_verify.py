@@ -66,7 +66,6 @@ import pwd
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _start_guard
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
     sysctl as host_sysctl,
@@ -74,6 +73,9 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host imp
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
+    start_guard as service_start_guard,
+)
 
 # Where a server may write: its data, its log, its runtime folder, and the private /tmp that systemd gives it.
 WRITABLE = ("/var/lib/", "/var/log/", "/run/", "/tmp", "/var/tmp")  # noqa: S108
@@ -164,14 +166,14 @@ def verify_start_guard(module, unit, instance):
     """Ask systemd what runs before a start, and the guard whom it can ask."""
     names = "ExecStartPre,ExecStopPost,TimeoutStartUSec"
     _code, shown, _error = module.run_command(["systemctl", "show", unit + ".service", "--property", names])
-    code, said, error = module.run_command(["timeout", "60", _start_guard.COMMAND, "check", unit])
+    code, said, error = module.run_command(["timeout", "60", service_start_guard.COMMAND, "check", unit])
     try:
         answers = (
             json.loads(said) if code == 0 else "it does not run: %s" % (error.strip()[-200:] or "exit code %d" % code)
         )
     except ValueError:
         answers = "it does not run: it says %.80r" % said
-    return _start_guard.judge(shown, answers, unit, instance)
+    return service_start_guard.judge(shown, answers, unit, instance)
 
 
 def main():

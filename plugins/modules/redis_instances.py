@@ -169,18 +169,14 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _switch,
-    _switch_look,
-    _takeover_find,
-    _units,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _switch, _switch_look, _takeover_find
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
     bind_addresses as host_bind_addresses,
     systemd as host_systemd,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import units as service_units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files, Refused
 
 
 def systemctl(module, *arguments):
@@ -208,7 +204,7 @@ def wait(module, unit, deadline):
         shown = host_systemd.parse_show(
             systemctl(module, "show", unit + ".service", "--property", "ActiveState,Result,Job")
         )
-        if shown["ActiveState"] in _units.RESTING and not int(shown.get("Job") or 0):
+        if shown["ActiveState"] in service_units.RESTING and not int(shown.get("Job") or 0):
             break
         if time.monotonic() > deadline:
             return (
@@ -226,7 +222,7 @@ def wait(module, unit, deadline):
 
 def release(module, unit):
     """Remove the drop-in, and its folder when nothing else is in it."""
-    path = "%s/%s.service.d/%s" % (_units.UNITS, unit, module.params["drop_in_name"])
+    path = "%s/%s.service.d/%s" % (service_units.UNITS, unit, module.params["drop_in_name"])
     if os.path.lexists(path):
         os.unlink(path)
     if not os.listdir(os.path.dirname(path)):
@@ -237,7 +233,7 @@ def look_at_files(module, found, plan):
     """Return {instance: paths to delete}; add to the plan's problems what speaks against a stop or a deletion."""
     engine, purge = module.params["engine"], module.params["purge"]
     for name in plan.stop:
-        instance = _units.instance_of(name)
+        instance = service_units.instance_of(name)
         if instance and instance not in purge:
             problem = Files(engine, instance).stop_problem(name, found[name].drop_in)
             plan.problems += [problem] if problem else []
@@ -253,20 +249,23 @@ def look_at_files(module, found, plan):
 def look_at_other(module, listing):
     """Return what stands against this engine on the host: the other one."""
     params = module.params
-    found, listening = _units.find(_units.other_engine(params["engine"]), listing, params["drop_in_name"]), {}
+    found, listening = (
+        service_units.find(service_units.other_engine(params["engine"]), listing, params["drop_in_name"]),
+        {},
+    )
     for unit in found.values():
         if unit.active and params["ports"]:
             shown = host_systemd.parse_show(systemctl(module, "show", unit.name + ".service", "--property", "MainPID"))
             ports = host_systemd.listening_ports(shown.get("MainPID", "0"))
             listening[unit.name] = [port for port in ports if port in params["ports"]]
-    return _units.other_problems(params["engine"], found, listening)
+    return service_units.other_problems(params["engine"], found, listening)
 
 
 def to_take_over(module, found):
     """Return the declared units that have a server or a configuration without having been set up by this collection."""
     engine = module.params["engine"]
     names = [name.removesuffix(".service") for name in module.params["units"]]
-    servers = {name: _units.instance_of(name) for name in names if _units.instance_of(name)}
+    servers = {name: service_units.instance_of(name) for name in names if service_units.instance_of(name)}
     fresh = {name: one for name, one in servers.items() if name not in found or found[name].drop_in is None}
     # All that a host costs that has been set up.
     if not fresh:
@@ -283,7 +282,7 @@ def look_at_servers(module, found):
     """Return (Looks by unit, why some can't become what is declared)."""
     looks, problems = {}, []
     for server in module.params["servers"]:
-        unit = found.get(server["unit"], _units.Unit(server["unit"]))
+        unit = found.get(server["unit"], service_units.Unit(server["unit"]))
         pid = "0"
         if unit.active:
             shown = systemctl(module, "show", unit.name + ".service", "--property", "MainPID")
@@ -324,7 +323,9 @@ def carry_out(module, found, plan, paths):
 
 
 def diff(found, plan, paths):
-    before, after = ("".join(unit.line() for unit in units) for units in (found.values(), _units.after(found, plan)))
+    before, after = (
+        "".join(unit.line() for unit in units) for units in (found.values(), service_units.after(found, plan))
+    )
     listed = "".join(path + "\n" for present in paths.values() for path in present)
     return dict(before=before + listed, after=after, before_header="units", after_header="units")
 
@@ -349,10 +350,10 @@ def main():
         module.fail_json(msg="systemd does not run on this host; the servers need it.")
     params = module.params
     listing = systemctl(
-        module, "list-units", "--all", "--plain", "--no-legend", "--full", *_units.patterns(params["engine"])
+        module, "list-units", "--all", "--plain", "--no-legend", "--full", *service_units.patterns(params["engine"])
     )
-    found = _units.find(params["engine"], listing, params["drop_in_name"])
-    plan = _units.plan(
+    found = service_units.find(params["engine"], listing, params["drop_in_name"])
+    plan = service_units.plan(
         params["engine"], found, {name.removesuffix(".service") for name in params["units"]}, params["purge"]
     )
     paths = look_at_files(module, found, plan)

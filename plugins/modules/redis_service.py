@@ -196,7 +196,6 @@ gap:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _start_guard
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config_desired
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
@@ -204,12 +203,15 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.co
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
     argspec as replication_argspec,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
+    start_guard as service_start_guard,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.data_safety import (
     CannotAsk,
     DataAtRisk,
     secure_data,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service_unit import Service
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.unit import Service
 
 
 def restart_now(module, service):
@@ -244,12 +246,12 @@ def place_guard(module):
     if module.params["drop_in"] is None:
         return False, []
     try:
-        changed, before, after = _start_guard.install(
+        changed, before, after = service_start_guard.install(
             module.params["unit"], module.params["start_guard"], module.check_mode
         )
     except (config_desired.Refused, OSError) as problem:
         module.fail_json(msg="The start guard can't be put in place: %s" % problem)
-    path = "%s/%s.json" % (_start_guard.SETTINGS, module.params["unit"])
+    path = "%s/%s.json" % (service_start_guard.SETTINGS, module.params["unit"])
     differs = dict(before_header=path, after_header=path, before=before, after=after)
     return changed, [differs] if before != after else []
 

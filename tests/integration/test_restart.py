@@ -6,7 +6,10 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk, secure_data
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.data_safety import (
+    DataAtRisk,
+    secure_data,
+)
 
 
 def params(server, **more):

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass, field
 
 from .._redis.connection import ConnectionProblem
-from .._restart import unaskable
 from .._sentinel.client import resolve
+from .._service.data_safety import unaskable
 from . import peers, rules
 from .rules import Refused
 

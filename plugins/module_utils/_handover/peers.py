@@ -16,8 +16,8 @@ from .._config import desired as config_desired, guarded_file as config_guarded_
 from .._config.live import text
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names
-from .._restart import reach
 from .._sentinel.client import Sentinel, fields, resolve
+from .._service.data_safety import reach
 from .rules import Refused, Watch, behind, following, parse_info
 
 COMMANDS = ("INFO", "CLIENT", "CLUSTER", "CONFIG", "REPLICAOF", "SLAVEOF")

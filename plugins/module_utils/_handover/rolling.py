@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from .._redis.connection import ConnectionProblem
-from .._restart import CannotAsk, DataAtRisk, secure_data
+from .._service.data_safety import CannotAsk, DataAtRisk, secure_data
 from . import failover, peers, rules
 from .group import PAUSE, Group
 from .rules import Refused

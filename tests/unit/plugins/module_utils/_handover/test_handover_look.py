@@ -21,7 +21,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover
     shard_of,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._restart import DataAtRisk
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.data_safety import DataAtRisk
 
 PARAMS = dict(login_host="h", login_port=1, login_unix_socket=None, renamed_commands={}, nodes=[], sentinels=[])
 PARAMS.update(handover_timeout=10, start_timeout=10, allow_data_loss=False)

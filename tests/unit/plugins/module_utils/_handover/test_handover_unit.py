@@ -11,8 +11,8 @@ import time
 import types
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _service_unit
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service_unit import Service
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import unit as service_unit
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.unit import Service
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_server_that_does_not_end_is_not_waited_for_without_end(monkeypatch, t
     systemctl.write_text('#!/bin/sh\n[ "$1" != restart ] || exec sleep 60\n')
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
-    monkeypatch.setattr(_service_unit, "STOP_SECONDS", 0)
+    monkeypatch.setattr(service_unit, "STOP_SECONDS", 0)
     begun = time.monotonic()
     with pytest.raises(RuntimeError, match="has not come to an end within 1 s. A server that can't save"):
         Service(Module()).restart()

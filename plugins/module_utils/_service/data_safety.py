@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names
 
 # What a server without persistence gets before its restart, so that SIGTERM makes it save.
 RESCUE_SAVE = "3600 1"

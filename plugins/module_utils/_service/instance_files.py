@@ -14,12 +14,7 @@ import re
 import shutil
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
-    desired as config_desired,
-    file as config_file,
-    guarded_file as guarded,
-    rewritten,
-)
+from .._config import desired as config_desired, file as config_file, guarded_file as guarded, rewritten
 
 Refused = config_desired.Refused
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files, Refused
 
 DROP_IN = (
     "[Service]\nExecStart=\nExecStart=/usr/bin/redis-server /var/lib/redis/a/conf/redis.conf --supervised systemd\n"

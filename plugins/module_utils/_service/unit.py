@@ -11,11 +11,11 @@ import os
 import re
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_files import Files, Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._last_words import last_words
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from .._host import systemd as host_systemd
+from .._redis import connection as redis_connection
+from .._redis.commands import live_names
+from .instance_files import Files, Refused
+from .last_words import last_words
 
 # A server that saves its data takes as long as it takes, and Debian sets no limit.
 STOP_SECONDS = 600

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _units
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._units import Unit
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import units as service_units
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.units import Unit
 
 LISTING = """\
 redis-server.service      loaded    inactive dead    Advanced key-value store
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 
 def test_units_are_found_by_what_runs_by_links_and_by_drop_ins(folder):
-    found = _units.find("redis", LISTING, "hardening.conf", folder)
+    found = service_units.find("redis", LISTING, "hardening.conf", folder)
     assert list(found.values()) == [
         Unit("redis-sentinel", "active", True, "[Service]\n"),
         Unit("redis-server", "inactive", True, None),
@@ -43,12 +43,12 @@ def test_units_are_found_by_what_runs_by_links_and_by_drop_ins(folder):
         Unit("redis-server@7003", "inactive", False, "[Service]\n"),
         Unit("redis-server@a-b", "activating", False, None),
     ]
-    assert list(_units.find("valkey", LISTING, "hardening.conf", folder)) == ["valkey-server@7"]
-    assert _units.find("redis", "", "x.conf", folder / "not-there") == {}
+    assert list(service_units.find("valkey", LISTING, "hardening.conf", folder)) == ["valkey-server@7"]
+    assert service_units.find("redis", "", "x.conf", folder / "not-there") == {}
 
 
 def planned(*units, declared=(), purge=()):
-    return _units.plan("redis", {unit.name: unit for unit in units}, set(declared), purge)
+    return service_units.plan("redis", {unit.name: unit for unit in units}, set(declared), purge)
 
 
 OURS = "[Service]\n"
@@ -77,8 +77,8 @@ def test_what_becomes_of_a_unit_that_is_not_declared(unit, stop, disable, releas
     plan = planned(unit)
     assert (plan.stop, plan.disable, plan.release) == ([unit.name] * stop, [unit.name] * disable, [unit.name] * release)
     assert not plan.problems and not plan.warnings
-    assert planned(unit, declared=[unit.name]) == _units.Plan()
-    for left in _units.after({unit.name: unit}, plan):
+    assert planned(unit, declared=[unit.name]) == service_units.Plan()
+    for left in service_units.after({unit.name: unit}, plan):
         assert left.line() == ""
 
 
@@ -94,7 +94,7 @@ def test_a_server_of_the_package_that_runs_is_not_touched(state):
 @pytest.mark.parametrize(("unit", "word"), [(Unit(ONE, "active"), "running"), (Unit(ONE, "inactive", True), "enabled")])
 def test_a_foreign_instance_is_named_and_left_alone(unit, word):
     plan = planned(unit)
-    assert plan == _units.Plan(warnings=plan.warnings)
+    assert plan == service_units.Plan(warnings=plan.warnings)
     assert len(plan.warnings) == 1
     assert plan.warnings[0].startswith("redis-server@7000.service is %s here" % word)
     assert planned(Unit(ONE, "inactive", False)).warnings == []
@@ -124,25 +124,27 @@ def test_the_other_engine_is_found_with_its_sentinel(tmp_path):
     (tmp_path / "valkey-sentinel.service.d" / "hardening.conf").write_text(OURS)
     (tmp_path / "valkey-server@7000.service.d").mkdir()
     (tmp_path / "valkey-server@7000.service.d" / "hardening.conf").write_text(OURS)
-    assert list(_units.find("valkey", OTHERS, "hardening.conf", tmp_path).values()) == [
+    assert list(service_units.find("valkey", OTHERS, "hardening.conf", tmp_path).values()) == [
         Unit("valkey-sentinel", "active", False, OURS),
         Unit("valkey-server", "active", False, None),
         Unit("valkey-server@7000", "inactive", False, OURS),
     ]
-    assert list(_units.find("redis", OTHERS, "hardening.conf", tmp_path)) == ["redis-sentinel"]
-    assert {"valkey-server.service", "redis-server@*.service", "redis-sentinel.service"} < {*_units.patterns("valkey")}
+    assert list(service_units.find("redis", OTHERS, "hardening.conf", tmp_path)) == ["redis-sentinel"]
+    assert {"valkey-server.service", "redis-server@*.service", "redis-sentinel.service"} < {
+        *service_units.patterns("valkey")
+    }
 
 
 def test_what_was_set_up_with_the_other_engine_is_refused():
     units = Unit("redis-server", "active", True, OURS), Unit("redis-sentinel", drop_in="")
     found = {unit.name: unit for unit in units}
-    (problem,) = _units.other_problems("valkey", found, {"redis-server": [6379]})
+    (problem,) = service_units.other_problems("valkey", found, {"redis-server": [6379]})
     assert "redis-server.service (active), redis-sentinel.service (inactive)" in problem
     assert "Set redis_engine: redis again" in problem and "/var/lib/redis" in problem
 
 
 def test_a_foreign_server_of_the_other_engine_is_refused_at_a_declared_port():
     found = {"redis-server": Unit("redis-server", "active", True)}
-    assert _units.other_problems("valkey", found, {"redis-server": []}) == []
-    (problem,) = _units.other_problems("valkey", found, {"redis-server": [6379, 6380]})
+    assert service_units.other_problems("valkey", found, {"redis-server": []}) == []
+    (problem,) = service_units.other_problems("valkey", found, {"redis-server": [6379, 6380]})
     assert "redis-server.service" in problem and "port 6379 and port 6380" in problem

@@ -13,8 +13,8 @@ import os
 import re
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.guarded_file import open_folder
+from .._config.desired import Refused
+from .._config.guarded_file import open_folder
 
 LINES = 20
 WIDTH = 300

@@ -6,8 +6,12 @@ import os
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _last_words
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._last_words import last_words, of_log, plain
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import last_words as service_last_words
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.last_words import (
+    last_words,
+    of_log,
+    plain,
+)
 
 SECRET = "correct-horse-battery-staple"
 BIND = (
@@ -79,8 +83,8 @@ def test_nothing_is_read_over_a_link(tmp_path, log, kind):
 
 def test_it_is_bounded_and_printable():
     lines = plain("\n".join("%d \x1b[2J\r\x07" % number + "x" * 500 for number in range(50)))
-    assert len(lines) == _last_words.LINES
-    assert all(len(line) == _last_words.WIDTH and line.isprintable() for line in lines)
+    assert len(lines) == service_last_words.LINES
+    assert all(len(line) == service_last_words.WIDTH and line.isprintable() for line in lines)
     assert lines[-1].startswith("49 ?[2J??x")
 
 

@@ -11,10 +11,8 @@ import os
 import re
 import types
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
-    guarded_file as config_guarded_file,
-)
+from .._audit.findings import verdict
+from .._config import guarded_file as config_guarded_file
 
 PROGRAM = "/usr/local/lib/redis-start-guard"
 COMMAND = "/usr/local/sbin/redis-start-guard"
