@@ -169,7 +169,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _switch, _switch_look, _takeover_find
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_find
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
     bind_addresses as host_bind_addresses,
     systemd as host_systemd,
@@ -177,6 +177,10 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host imp
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import units as service_units
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files, Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._switch import (
+    look as switch_look,
+    rules as switch_rules,
+)
 
 
 def systemctl(module, *arguments):
@@ -287,18 +291,18 @@ def look_at_servers(module, found):
         if unit.active:
             shown = systemctl(module, "show", unit.name + ".service", "--property", "MainPID")
             pid = host_systemd.parse_show(shown).get("MainPID", "0")
-        looks[unit.name] = _switch_look.look(module.params, server, unit, pid)
-        wanted, admin = _switch_look.place_of(server), module.params["login_user"] or "default"
-        problems += _switch.problems(looks[unit.name].now, wanted, admin)
+        looks[unit.name] = switch_look.look(module.params, server, unit, pid)
+        wanted, admin = switch_look.place_of(server), module.params["login_user"] or "default"
+        problems += switch_rules.problems(looks[unit.name].now, wanted, admin)
     return looks, problems
 
 
 def masters(servers, looks):
     """Return [{host, port, keys}, ...] of the declared members of replicated groups that are masters now."""
     return [
-        dict(host=server["address"], port=_switch_look.place_of(server).inner[0], keys=looks[server["unit"]].keys)
+        dict(host=server["address"], port=switch_look.place_of(server).inner[0], keys=looks[server["unit"]].keys)
         for server in servers
-        if server["topology"] == _switch.REPLICATION and server["address"]
+        if server["topology"] == switch_rules.REPLICATION and server["address"]
         if looks[server["unit"]].keys is not None and not looks[server["unit"]].follows
     ]
 
@@ -338,7 +342,7 @@ def main():
             units=dict(type="list", elements="str", required=True),
             ports=dict(type="list", elements="int", default=[]),
             bind=dict(type="dict", default={}),
-            servers=_switch_look.servers_argument_spec(),
+            servers=switch_look.servers_argument_spec(),
             purge=dict(type="list", elements="str", default=[]),
             drop_in_name=dict(type="str", default="hardening.conf"),
             stop_timeout=dict(type="int", default=600),

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _switch
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._switch import Now, Place
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._switch import rules as switch_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._switch.rules import Now, Place
 
 PLAIN, TLS, BOTH = {"port": 6379}, {"tls_port": 6380}, {"port": 6379, "tls_port": 6380}
 
@@ -18,7 +18,7 @@ def now(topology="standalone", ports=PLAIN, **more):
 
 
 def asked(found, topology="standalone", ports=PLAIN):
-    return _switch.problems(found, Place(topology, **ports), "admin")
+    return switch_rules.problems(found, Place(topology, **ports), "admin")
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,5 @@ def test_closed_ways_name_the_steps(before, after, words):
 )
 def test_where_a_running_server_is_asked(listening, wanted, found, told):
     place = Place("standalone", **wanted)
-    assert _switch.login_place(listening, place) == found
-    assert _switch.as_declared(found, place) == (not told)
+    assert switch_rules.login_place(listening, place) == found
+    assert switch_rules.as_declared(found, place) == (not told)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _switch, _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import canonical
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import BUS_OFFSET
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files, Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.units import instance_of
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
+from .. import _tls
+from .._config.values import canonical
+from .._host import systemd as host_systemd
+from .._instances import BUS_OFFSET
+from .._redis import connection as redis_connection
+from .._service.instance_files import Files, Refused
+from .._service.units import instance_of
+from .._tls_probe import talk
+from . import rules
 
 HOST = "127.0.0.1"
 _WATCHER = re.compile(r"\bname=sentinel-\w+-cmd\b")
@@ -26,7 +27,7 @@ _WATCHER = re.compile(r"\bname=sentinel-\w+-cmd\b")
 class Look:
     """now: see _switch. login: {port, tls} where the server is not found as declared. keys: None: not known."""
 
-    now: _switch.Now
+    now: rules.Now
     login: dict | None = None
     keys: int | None = None
     follows: bool = False
@@ -50,7 +51,7 @@ def servers_argument_spec():
 
 def place_of(server):
     """Return the declared Place of an entry of `servers`."""
-    return _switch.Place(server["topology"], server["port"], server["tls_port"])
+    return rules.Place(server["topology"], server["port"], server["tls_port"])
 
 
 def look(params, server, unit, pid):
@@ -58,29 +59,29 @@ def look(params, server, unit, pid):
     wanted = place_of(server)
     place = _place(params["engine"], unit)
     listening = _listening(pid) if unit.active else {}
-    found = _switch.login_place(listening, wanted)
+    found = rules.login_place(listening, wanted)
     now = dict(unit=unit.name, place=place, ours=unit.drop_in is not None)
     if found is None:
-        return Look(_switch.Now(**now), _login(found, wanted))
+        return Look(rules.Now(**now), _login(found, wanted))
     try:
         client = _client(params, server, found)
     except redis_connection.ConnectionProblem as problem:
-        return Look(_switch.Now(**now, refused=problem.kind == "auth"), _login(found, wanted))
+        return Look(rules.Now(**now, refused=problem.kind == "auth"), _login(found, wanted))
     try:
         said = _say(client)
     except (redis_connection.redis.RedisError, OSError):
-        return Look(_switch.Now(**now), _login(found, wanted))
+        return Look(rules.Now(**now), _login(found, wanted))
     finally:
         client.close()
     follows = said.get("role") == "slave"
     if said.get("cluster_enabled") == "1":
-        now["place"] = _switch.Place(_switch.CLUSTER, *(_of_kind(listening, kind) for kind in ("plain", "tls")))
+        now["place"] = rules.Place(rules.CLUSTER, *(_of_kind(listening, kind) for kind in ("plain", "tls")))
     now.update(watchers=said["watchers"], syncing=follows and said.get("master_sync_in_progress") == "1")
-    return Look(_switch.Now(**now), _login(found, wanted), said["keys"], follows)
+    return Look(rules.Now(**now), _login(found, wanted), said["keys"], follows)
 
 
 def _login(found, wanted):
-    return None if _switch.as_declared(found, wanted) else dict(port=found[0], tls=found[1])
+    return None if rules.as_declared(found, wanted) else dict(port=found[0], tls=found[1])
 
 
 def _place(engine, unit):
@@ -93,12 +94,12 @@ def _place(engine, unit):
         return None
     if settings is None:
         return None
-    topology = _switch.STANDALONE
+    topology = rules.STANDALONE
     if settings.get("cluster-enabled", ["no"])[0].lower() == "yes":
-        topology = _switch.CLUSTER
+        topology = rules.CLUSTER
     elif canonical("masteruser") in settings:
-        topology = _switch.REPLICATION
-    return _switch.Place(topology, _port(settings, "port", 6379), _port(settings, "tls-port", 0))
+        topology = rules.REPLICATION
+    return rules.Place(topology, _port(settings, "port", 6379), _port(settings, "tls-port", 0))
 
 
 def _port(settings, name, otherwise):
