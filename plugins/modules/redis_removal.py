@@ -89,7 +89,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.host import HostProblem
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._removal_run import Removal
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._removal.run import Removal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Refused
 
 

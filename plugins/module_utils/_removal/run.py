@@ -12,22 +12,12 @@ import shutil
 import tempfile
 from types import SimpleNamespace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
-    desired as config_desired,
-    guarded_file as guarded,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
-    backends as firewall_backends,
-    files as firewall_files,
-    host as firewall_host,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
-    start_guard as service_start_guard,
-    units as service_units,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Files
+from .._config import desired as config_desired, guarded_file as guarded
+from .._firewall import backends as firewall_backends, files as firewall_files, host as firewall_host
+from .._host import systemd as host_systemd
+from .._service import start_guard as service_start_guard, units as service_units
+from .._service.instance_files import Files
+from . import dangers
 
 NOTICE_UNITS = ("redis-port-notice.service", "redis-port-notice-yield.service")
 NOTICE_FILES = (
@@ -110,16 +100,16 @@ class Removal:
         rules = [firewall_host.read_file(path) or "" for path in glob.glob(firewall_files.FOLDER + "/rules.*")]
         published = {}
         for family in firewall_host.families():
-            published.update(_removal.published_ports(firewall_host.read_save(self.module, family) or ""))
+            published.update(dangers.published_ports(firewall_host.read_save(self.module, family) or ""))
         # The notice goes, too.
-        sockets, servers = _removal.open_sockets(tables) - self._ports_of(NOTICE_UNITS[0]), {}
+        sockets, servers = dangers.open_sockets(tables) - self._ports_of(NOTICE_UNITS[0]), {}
         for server in self.servers:
             if not self.module.params["stopped"]:
-                servers[server.unit.name] = _removal.configured_ports(server.settings)
+                servers[server.unit.name] = dangers.configured_ports(server.settings)
             if server.unit.active and self.module.params["stopped"]:
                 # It is stopped; else both count, where it listens now and what its configuration says.
                 sockets -= self._ports_of(server.unit.name + ".service")
-        return _removal.opened(_removal.guarded_ports(rules), sockets, servers, published)
+        return dangers.opened(dangers.guarded_ports(rules), sockets, servers, published)
 
     def _ports_of(self, unit):
         """Return where the unit's process listens, if there is one."""
@@ -131,13 +121,13 @@ class Removal:
             []
             if self.module.params["stopped"]
             else [
-                _removal.folder_problem(one.unit.name, one.settings, self.engine, one.other_drop_ins())
+                dangers.folder_problem(one.unit.name, one.settings, self.engine, one.other_drop_ins())
                 for one in self.servers
             ]
         )
         # Where the rules are gone already there is nothing left to protect.
         if self.rules:
-            found.append(_removal.refusal(self.opening, self.module.params["open_ports"]))
+            found.append(dangers.refusal(self.opening, self.module.params["open_ports"]))
         return [problem for problem in found if problem]
 
     def items(self):

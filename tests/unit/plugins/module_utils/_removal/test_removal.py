@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _removal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import rules as iptables_rules
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import rules as nftables_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._removal import dangers as removal_dangers
 
 POLICY = firewall_policy.build_policy(
     [{"port": 7000, "sources": ["10.0.0.5"], "purpose": "data"}, {"port": 26379, "sources": [], "purpose": "sentinel"}],
@@ -25,7 +25,7 @@ POLICY = firewall_policy.build_policy(
     ids=["iptables", "nftables"],
 )
 def test_the_files_of_rules_tell_which_ports_they_close(text):
-    assert _removal.guarded_ports([text]) == {6379, 6380, 7000, 26379}
+    assert removal_dangers.guarded_ports([text]) == {6379, 6380, 7000, 26379}
 
 
 TCP = """\
@@ -43,7 +43,7 @@ TCP6 = """\
 
 
 def test_sockets_beyond_loopback():
-    assert _removal.open_sockets([TCP, TCP6]) == {7000, 22}
+    assert removal_dangers.open_sockets([TCP, TCP6]) == {7000, 22}
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,21 @@ def test_sockets_beyond_loopback():
     ],
 )
 def test_a_server_that_is_stopped_opens_what_its_file_says(settings, ports):
-    assert _removal.configured_ports(settings) == ports
+    assert removal_dangers.configured_ports(settings) == ports
 
 
 def test_what_docker_publishes_counts_by_either_port():
     saved = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8000 -j DNAT --to-destination 172.17.0.2:6379\n"
-    assert _removal.published_ports(saved) == {8000: 6379}
-    found = _removal.opened({6379, 7000}, {22, 7000}, {"redis-server": {6379}}, {8000: 6379, 80: 8080})
+    assert removal_dangers.published_ports(saved) == {8000: 6379}
+    found = removal_dangers.opened({6379, 7000}, {22, 7000}, {"redis-server": {6379}}, {8000: 6379, 80: 8080})
     assert set(found) == {6379, 7000, 8000}
 
 
 def test_open_ports_are_named_by_the_operator():
     opening = {6379: "redis-server.service", 7000: "a process listens there"}
-    assert "port 6379 (redis-server.service)" in _removal.refusal(opening, [7000])
-    assert "redis_remove_open_ports: [6379, 7000]" in _removal.refusal(opening, [7000])
-    assert _removal.refusal(opening, [6379, 7000]) == _removal.refusal({}, []) == ""
+    assert "port 6379 (redis-server.service)" in removal_dangers.refusal(opening, [7000])
+    assert "redis_remove_open_ports: [6379, 7000]" in removal_dangers.refusal(opening, [7000])
+    assert removal_dangers.refusal(opening, [6379, 7000]) == removal_dangers.refusal({}, []) == ""
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,6 @@ def test_open_ports_are_named_by_the_operator():
     ],
 )
 def test_folders_that_the_packages_unit_may_not_write(place, drop_ins, fine):
-    problem = _removal.folder_problem("redis-server", {"dir": [place]}, "redis", drop_ins)
+    problem = removal_dangers.folder_problem("redis-server", {"dir": [place]}, "redis", drop_ins)
     assert (problem == "") is fine
     assert fine or "ReadWritePaths=" + place in problem
