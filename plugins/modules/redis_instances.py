@@ -169,7 +169,6 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover_find
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
     bind_addresses as host_bind_addresses,
     systemd as host_systemd,
@@ -181,6 +180,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._switch i
     look as switch_look,
     rules as switch_rules,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import processes as takeover_processes
 
 
 def systemctl(module, *arguments):
@@ -274,7 +274,7 @@ def to_take_over(module, found):
     # All that a host costs that has been set up.
     if not fresh:
         return []
-    strangers = _takeover_find.in_the_way(_takeover_find.servers(), servers, module.params["ports"])
+    strangers = takeover_processes.in_the_way(takeover_processes.servers(), servers, module.params["ports"])
     return [
         name
         for name, instance in fresh.items()

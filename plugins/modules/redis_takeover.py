@@ -156,9 +156,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import KINDS, refusal
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_run import Look
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_variables import Kept, without_hashes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import KINDS, refusal
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.run import Look
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.variables import Kept, without_hashes
 
 
 def message(unit, refused):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover_variables import without_hashes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.variables import without_hashes
 
 _LONG = ("users",)
 

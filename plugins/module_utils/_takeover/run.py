@@ -10,22 +10,12 @@ import os
 import shlex
 from dataclasses import replace
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _takeover as takeover,
-    _takeover_ask as asking,
-    _takeover_find as find,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
-    desired as config_desired,
-    included as files,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import (
-    StartFailed,
-    throwaway_server,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Loss
+from .._acl import users as acl_users
+from .._config import desired as config_desired, included as files
+from .._redis import connection as redis_connection
+from .._redis.scratch_server import StartFailed, throwaway_server
+from . import losses as takeover, processes as find, server as asking
+from .losses import Loss
 
 
 class Look:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import (
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import (
     KINDS,
     Client,
     Loss,

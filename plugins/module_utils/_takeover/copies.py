@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.included import plain_text
+from .._config.desired import Refused
+from .._config.included import plain_text
 
 
 def with_users(old, *aclfiles):

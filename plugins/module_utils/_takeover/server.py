@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
-    hazards,
-    live as live_config,
-    values,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
-    ConnectionProblem,
-    open_client,
-    pipeline,
-)
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import Client, Present
+from .._acl import users as acl_users
+from .._config import hazards, live as live_config, values
+from .._config.live import text
+from .._redis.commands import live_names
+from .._redis.connection import ConnectionProblem, open_client, pipeline
+from .losses import Client, Present
 
 _COMMANDS = ["CONFIG", "INFO", "ACL", "CLIENT", "MODULE"]
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104

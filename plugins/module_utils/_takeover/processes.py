@@ -11,7 +11,7 @@ import pwd
 import re
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import sockets
+from .._config import sockets
 
 _WORDS = 8
 _SERVICE = re.compile(r"/system\.slice/(?:[^/]+\.slice/)*([A-Za-z0-9_][A-Za-z0-9:_.@\\-]*)\.service$")

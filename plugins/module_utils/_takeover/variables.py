@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _takeover as takeover
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import selector_text
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import values
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.declared import OWNED
+from .._acl.users import selector_text
+from .._config import values
+from .._config.declared import OWNED
+from . import losses as takeover
 
 _YEAR = 31536000
 _LEVELS = ("debug", "verbose", "notice", "warning")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards, values
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.declared import OWNED
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.rewritten import as_read
+from .._config import hazards, values
+from .._config.declared import OWNED
+from .._config.rewritten import as_read
 
 # What can be allowed by name. Anything else that is found has to be put right.
 KINDS = (
