@@ -156,8 +156,8 @@ days_left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._certificate import Certificate
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_files import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.files import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.install import Certificate
 
 
 def main():

@@ -97,7 +97,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel
     verify as sentinel_verify,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import passed_on
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.handshake import talk
 
 PAUSE = 0.5
 

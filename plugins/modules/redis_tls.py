@@ -110,12 +110,15 @@ import ssl
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_files
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import open_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import talk
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import (
+    certificates as tls_certificates,
+    files as tls_files,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.handshake import talk
 
 
 class Server:
@@ -134,7 +137,7 @@ class Server:
         if self.module.check_mode and not os.path.exists(path):
             return None
         with open(path, encoding="utf-8") as handle:
-            found = _tls.certificates(handle.read())
+            found = tls_certificates.certificates(handle.read())
         if not found:
             raise Refused("%s holds no certificate in PEM." % path)
         return found[0]
@@ -142,7 +145,12 @@ class Server:
     def look(self):
         """Shake hands as a client without a certificate, who is at least shown the server's."""
         params = self.params
-        return talk(params["login_host"], params["login_port"], _tls.client_context(), timeout=params["login_timeout"])
+        return talk(
+            params["login_host"],
+            params["login_port"],
+            tls_certificates.client_context(),
+            timeout=params["login_timeout"],
+        )
 
     def connect(self):
         """Return a client, by TLS where the server does that; None when no server listens."""
@@ -165,10 +173,10 @@ class Server:
         return None
 
     def _pairs(self):
-        folder = os.path.dirname(self.params["certificate_file"]) + _tls_files.PREVIOUS
+        folder = os.path.dirname(self.params["certificate_file"]) + tls_files.PREVIOUS
         pairs = [
             (self.params["client_cert_file"], self.params["client_key_file"]),
-            tuple(os.path.join(folder, name) for name in (_tls_files.CERTIFICATE, _tls_files.KEY)),
+            tuple(os.path.join(folder, name) for name in (tls_files.CERTIFICATE, tls_files.KEY)),
         ]
         there = [pair for pair in pairs if all(path and os.path.exists(path) for path in pair)]
         return [dict(client_cert_file=pair[0], client_key_file=pair[1]) for pair in there or [(None, None)]]
@@ -228,7 +236,7 @@ def run(module):
 
 
 def spelled(der):
-    return _tls.fingerprint(der) if der else "no certificate"
+    return tls_certificates.fingerprint(der) if der else "no certificate"
 
 
 def main():

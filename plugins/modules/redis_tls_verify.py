@@ -97,8 +97,8 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls_verify
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import verify as tls_verify
 
 
 def read(module, name):
@@ -129,14 +129,14 @@ def main():
     pair = None
     if params["client_cert_file"]:
         pair = read(module, "client_cert_file"), read(module, "client_key_file")
-    verify = _tls_verify.Verify(params["login_host"], params["login_port"], params, pair, params["login_timeout"])
+    verify = tls_verify.Verify(params["login_host"], params["login_port"], params, pair, params["login_timeout"])
     try:
         findings = verify.findings()
     except (OSError, ValueError) as error:
         # ssl.SSLError is an OSError; handshakes that fail are findings, so these are the options' own.
         module.fail_json(msg="certificate, ca or client_cert_file can't be used: %s" % error)
     if params["key_file"]:
-        findings.append(_tls_verify.key_finding(params["key_file"], verify.instance))
+        findings.append(tls_verify.key_finding(params["key_file"], verify.instance))
     module.exit_json(changed=False, findings=findings)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import collections
 
-from .. import _tls
 from .._audit.findings import finding, verdict
-from .._tls_probe import talk
+from .._tls import certificates as tls_certificates
+from .._tls.handshake import talk
 from .client import ALIKE
 from .nodes import SLOTS, show
 from .state import disagreement, failures, label
@@ -42,7 +42,9 @@ def cluster_findings(asked, replicas, probes):
 def probe_bus(server, asked):
     """Return what the bus answers to plain text, and to a TLS client without a certificate."""
     host, port = server.node["host"], asked.me.bus_port
-    return tuple(talk(host, port, context, timeout=BUS_SECONDS) for context in (None, _tls.client_context()))
+    return tuple(
+        talk(host, port, context, timeout=BUS_SECONDS) for context in (None, tls_certificates.client_context())
+    )
 
 
 def _serves(one):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .. import _tls
 from .._config.values import canonical
 from .._host import systemd as host_systemd
 from .._instances import BUS_OFFSET
 from .._redis import connection as redis_connection
 from .._service.instance_files import Files, Refused
 from .._service.units import instance_of
-from .._tls_probe import talk
+from .._tls import certificates as tls_certificates
+from .._tls.handshake import talk
 from . import rules
 
 HOST = "127.0.0.1"
@@ -116,7 +116,7 @@ def _listening(pid):
         # In this order: a port for plain text would wait for the end of what is no command to it.
         if talk(HOST, port).answered:
             found[port] = "plain"
-        elif talk(HOST, port, _tls.client_context()).der is not None:
+        elif talk(HOST, port, tls_certificates.client_context()).der is not None:
             found[port] = "tls"
     return found
 

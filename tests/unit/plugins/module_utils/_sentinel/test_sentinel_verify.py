@@ -17,7 +17,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel
     judge_link,
     judge_tls,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import Outcome
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.handshake import Outcome
 
 ONE = ("10.0.0.1", 6379)
 MASTER = {"ip": ONE[0], "port": "6379", "flags": "master", "role-reported": "master", "quorum": "2"}

@@ -11,7 +11,7 @@ import socket
 import ssl
 import warnings
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
+from . import certificates
 
 VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -82,7 +82,7 @@ def only(context, version):
 
 def can_offer(version):
     """Return whether the OpenSSL of this host could shake hands with this version at all."""
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), _tls.client_context()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificates.client_context()
     try:
         for context in (server, client):
             only(context, version)
@@ -91,7 +91,7 @@ def can_offer(version):
                 context.set_ciphers("aNULL:@SECLEVEL=0")
         if version == "TLSv1.3":
             return bool(ssl.HAS_TLSv1_3)
-        _tls.shake_hands(server, client)
+        certificates.shake_hands(server, client)
     except (ssl.SSLError, ValueError):
         return False
     return True

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import certificates as tls_certificates
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, strategies as st
 from tls_certificates import CLIENT, SERVER, Issuer, key_pem
@@ -19,7 +19,7 @@ CA, OTHER = Issuer(), Issuer("another CA")
 
 
 def judge(pair, ca=CA.certificate, names=(), **more):
-    return _tls.check_pair(*pair, ca, list(names), **more)
+    return tls_certificates.check_pair(*pair, ca, list(names), **more)
 
 
 def test_a_good_pair():
@@ -102,7 +102,7 @@ def test_a_server_s_certificate_does_where_clients_show_none():
 
 
 def test_facts_of_a_certificate_that_nobody_believes():
-    facts = _tls.read_facts(*OTHER.issue(days=-2))
+    facts = tls_certificates.read_facts(*OTHER.issue(days=-2))
     assert facts.days_left(time.time()) < 0
 
 
@@ -118,14 +118,14 @@ def test_nothing_is_left_open():
 
 
 def test_alternative_names():
-    assert _tls.alternative_names(["Db1", "10.0.3.7", "[fd00::7]", "fd00:0::7", "db1"]) == [
+    assert tls_certificates.alternative_names(["Db1", "10.0.3.7", "[fd00::7]", "fd00:0::7", "db1"]) == [
         *("DNS:db1", "IP:10.0.3.7", "IP:fd00::7"),
     ]
 
 
 @given(st.integers(-10000, 10000), st.integers(1, 5000))
 def test_clocks(difference, limit):
-    problem = _tls.clock_problem(1e9 + difference, 1e9, limit)
+    problem = tls_certificates.clock_problem(1e9 + difference, 1e9, limit)
     assert bool(problem) == (abs(difference) > limit)
     if problem:
         assert ("ahead of" if difference > 0 else "behind") in problem

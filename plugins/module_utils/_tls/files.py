@@ -16,7 +16,7 @@ import shutil
 import stat
 import tempfile
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
+from . import certificates
 
 CA, CERTIFICATE, KEY = "ca.crt", "redis.crt", "redis.key"
 MODES = {CA: 0o644, CERTIFICATE: 0o644, KEY: 0o640}
@@ -147,9 +147,9 @@ def reasons_to_issue(files, ca, names, renew_before, now):
     """
     if not files:
         return None, ["there is no certificate yet"]
-    if not _tls.certificates(ca):
+    if not certificates.certificates(ca):
         return None, ["there is no CA yet"]
-    facts, reasons = _tls.check_pair(files[CERTIFICATE], files[KEY], ca, names)
-    if facts and not reasons and facts.not_after - now < renew_before * _tls.DAY:
+    facts, reasons = certificates.check_pair(files[CERTIFICATE], files[KEY], ca, names)
+    if facts and not reasons and facts.not_after - now < renew_before * certificates.DAY:
         reasons = ["it is valid for %d more days, and renewed below %d" % (facts.days_left(now), renew_before)]
     return facts, reasons

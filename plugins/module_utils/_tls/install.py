@@ -11,7 +11,7 @@ import grp
 import os
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_files as tls_files
+from . import certificates, files as tls_files
 
 
 class Certificate:
@@ -29,14 +29,14 @@ class Certificate:
     def _installed_facts(self):
         if not self.installed:
             return None
-        return _tls.check_pair(
+        return certificates.check_pair(
             self.installed[tls_files.CERTIFICATE], self.installed[tls_files.KEY], self.installed[tls_files.CA], []
         )[0]
 
     def plan(self):
         params = self.params
         if params["controller_time"] is not None:
-            problem = _tls.clock_problem(self.now, params["controller_time"], params["max_clock_skew"])
+            problem = certificates.clock_problem(self.now, params["controller_time"], params["max_clock_skew"])
             if problem:
                 raise tls_files.Refused(problem)
         problem = tls_files.place_problem(params["path"], parent_needed=not self.module.check_mode)
@@ -53,7 +53,9 @@ class Certificate:
         """Take the given certificate, or refuse it."""
         params = self.params
         key = params["key"] if params["key"] is not None else self._staged_key()
-        facts, problems = _tls.check_pair(params["certificate"], key, self.ca, params["names"], params["client_auth"])
+        facts, problems = certificates.check_pair(
+            params["certificate"], key, self.ca, params["names"], params["client_auth"]
+        )
         if problems:
             raise tls_files.Refused("The certificate is refused, nothing was changed: %s." % "; ".join(problems))
         self.after = facts
@@ -127,7 +129,7 @@ class Certificate:
             issue=self.issue,
             needed=bool(self.reasons),
             reasons=self.reasons,
-            alternative_names=_tls.alternative_names(self.params["names"]),
+            alternative_names=certificates.alternative_names(self.params["names"]),
             fingerprint=facts.fingerprint if facts else "",
             days_left=facts.days_left(self.now) if facts else 0,
             diff=dict(before=before, after=text, before_header=path, after_header=path) if self.reasons else {},

@@ -11,7 +11,11 @@ import ssl
 import threading
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_probe, _tls_verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import (
+    certificates as tls_certificates,
+    handshake as tls_handshake,
+    verify as tls_verify,
+)
 from tls_certificates import Issuer
 
 CA = Issuer()
@@ -62,13 +66,13 @@ def answer(text):
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 def test_every_openssl_offers_the_new_versions(version):
-    assert _tls_probe.can_offer(version)
+    assert tls_handshake.can_offer(version)
 
 
 def test_what_openssl_can_not_offer_is_skipped_and_not_passed(serve, monkeypatch):
-    monkeypatch.setattr(_tls_verify, "can_offer", lambda version: False)
-    port = serve(answer(b"-NOAUTH\r\n"), _tls.server_context(*PAIR))
-    found = _tls_verify.Verify("127.0.0.1", port, POLICY, timeout=1).findings()
+    monkeypatch.setattr(tls_verify, "can_offer", lambda version: False)
+    port = serve(answer(b"-NOAUTH\r\n"), tls_certificates.server_context(*PAIR))
+    found = tls_verify.Verify("127.0.0.1", port, POLICY, timeout=1).findings()
     states = {entry["subject"]: entry["status"] for entry in found if entry["id"] == "RH-TLS-01"}
     assert states == {"TLSv1": "skipped", "TLSv1.1": "skipped", "TLSv1.2": "pass", "TLSv1.3": "pass"}
 
@@ -77,8 +81,8 @@ def test_an_openssl_without_a_version_says_so(monkeypatch):
     def refuse(*_contexts):
         raise ssl.SSLError("no protocols available")
 
-    monkeypatch.setattr(_tls, "shake_hands", refuse)
-    assert not _tls_probe.can_offer("TLSv1")
+    monkeypatch.setattr(tls_certificates, "shake_hands", refuse)
+    assert not tls_handshake.can_offer("TLSv1")
 
 
 @pytest.mark.parametrize(
@@ -86,9 +90,12 @@ def test_an_openssl_without_a_version_says_so(monkeypatch):
     [(b"+PONG\r\n", "answered"), (b"-NOAUTH no\r\n", "answered"), (b"HTTP/1.1 400\r\n", "refused"), (b"", "refused")],
 )
 def test_what_is_an_answer(serve, text, state):
-    plain = _tls_probe.talk("127.0.0.1", serve(answer(text)), timeout=1)
-    wrapped = _tls_probe.talk(
-        "127.0.0.1", serve(answer(text), _tls.server_context(*PAIR)), _tls.client_context(), timeout=1
+    plain = tls_handshake.talk("127.0.0.1", serve(answer(text)), timeout=1)
+    wrapped = tls_handshake.talk(
+        "127.0.0.1",
+        serve(answer(text), tls_certificates.server_context(*PAIR)),
+        tls_certificates.client_context(),
+        timeout=1,
     )
     assert plain.state == wrapped.state == state and bool(wrapped.der)
 
@@ -96,21 +103,21 @@ def test_what_is_an_answer(serve, text, state):
 def test_silence_is_neither_an_answer_nor_a_refusal(serve):
     stop = threading.Event()
     port = serve(lambda connection: stop.wait(5))
-    assert _tls_probe.talk("127.0.0.1", port, timeout=0.2).state == "silent"
+    assert tls_handshake.talk("127.0.0.1", port, timeout=0.2).state == "silent"
     stop.set()
 
 
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as one:
         port = one.getsockname()[1]
-    assert _tls_probe.talk("127.0.0.1", port, timeout=1).state == "closed"
+    assert tls_handshake.talk("127.0.0.1", port, timeout=1).state == "closed"
 
 
 def ends(serve, ca, pair, **policy):
     """Return {subject: (status, actual)} of RH-TLS-04 for a server that shows this pair."""
-    port = serve(answer(b"-NOAUTH\r\n"), _tls.server_context(*pair))
+    port = serve(answer(b"-NOAUTH\r\n"), tls_certificates.server_context(*pair))
     declared = POLICY | dict(ca=ca, certificate=pair[0], min_days=14) | policy
-    found = _tls_verify.Verify("127.0.0.1", port, declared, timeout=1).findings()
+    found = tls_verify.Verify("127.0.0.1", port, declared, timeout=1).findings()
     return {entry["subject"]: (entry["status"], entry["actual"][:8]) for entry in found if entry["id"] == "RH-TLS-04"}
 
 

@@ -9,7 +9,10 @@ import threading
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls, _tls_files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import (
+    certificates as tls_certificates,
+    files as tls_files,
+)
 from tls_certificates import Issuer
 
 CA = Issuer()
@@ -18,7 +21,7 @@ UID, GID = os.getuid(), os.getgid()
 
 def files(ca=CA.certificate, **issue):
     certificate, key = CA.issue(**issue)
-    return {name: _tls_files.pem(text) for name, text in zip(_tls_files.MODES, (ca, certificate, key), strict=True)}
+    return {name: tls_files.pem(text) for name, text in zip(tls_files.MODES, (ca, certificate, key), strict=True)}
 
 
 @pytest.fixture
@@ -27,15 +30,15 @@ def path(tmp_path):
 
 
 def install(path, content):
-    _tls_files.install(path, content, UID, GID)
+    tls_files.install(path, content, UID, GID)
 
 
 def test_what_is_installed_is_read_back_with_its_modes(path):
     content = files()
-    assert _tls_files.read(path) == {}
+    assert tls_files.read(path) == {}
     install(path, content)
-    assert _tls_files.read(path) == content
-    assert _tls_files.attribute_changes(path, UID, GID) == {}
+    assert tls_files.read(path) == content
+    assert tls_files.attribute_changes(path, UID, GID) == {}
     assert oct(os.stat(path + "/redis.key").st_mode)[-3:] == "640"
     assert oct(os.stat(path).st_mode)[-3:] == "750"
 
@@ -44,9 +47,9 @@ def test_the_one_before_is_kept_and_no_other(path, tmp_path):
     contents = [files() for _ in range(4)]
     for number, content in enumerate(contents):
         install(path, content)
-        assert _tls_files.read(path) == content
+        assert tls_files.read(path) == content
         if number:
-            assert _tls_files.read(path + _tls_files.PREVIOUS) == contents[number - 1]
+            assert tls_files.read(path + tls_files.PREVIOUS) == contents[number - 1]
     assert len([name for name in os.listdir(tmp_path) if os.path.isdir(tmp_path / name)]) == 4  # two and their links
 
 
@@ -54,14 +57,14 @@ def test_back_to_the_one_before(path):
     first, second = files(), files()
     for content in (first, second, first):
         install(path, content)
-    assert _tls_files.read(path) == first
+    assert tls_files.read(path) == first
 
 
 def test_the_same_again_after_somebody_changed_a_file(path, monkeypatch):
     content = files()
     install(path, content)
     os.unlink(path + "/redis.key")
-    assert _tls_files.read(path) == {}
+    assert tls_files.read(path) == {}
     rename = os.rename
 
     def watched(source, target):
@@ -70,7 +73,7 @@ def test_the_same_again_after_somebody_changed_a_file(path, monkeypatch):
 
     monkeypatch.setattr(os, "rename", watched)
     install(path, content)
-    assert _tls_files.read(path) == content
+    assert tls_files.read(path) == content
 
 
 def test_leftovers_of_an_interrupted_run_go(path, tmp_path):
@@ -92,9 +95,11 @@ def test_a_reader_never_finds_a_key_without_its_certificate(path):
 
     def read():
         while not stop.is_set():
-            content = _tls_files.read(os.path.realpath(path))
+            content = tls_files.read(os.path.realpath(path))
             if content:
-                seen.append(_tls.check_pair(content["redis.crt"], content["redis.key"], content["ca.crt"], [])[1])
+                seen.append(
+                    tls_certificates.check_pair(content["redis.crt"], content["redis.key"], content["ca.crt"], [])[1]
+                )
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -109,25 +114,25 @@ def test_settle(path):
     install(path, files())
     os.chmod(path + "/redis.key", 0o644)
     os.chmod(os.path.realpath(path), 0o755)
-    changes = _tls_files.attribute_changes(path, UID, GID)
+    changes = tls_files.attribute_changes(path, UID, GID)
     assert len(changes) == 2 and changes[os.path.realpath(path) + "/redis.key"] == (0o644, UID, GID)
-    _tls_files.settle(path, UID, GID)
-    assert _tls_files.attribute_changes(path, UID, GID) == {}
+    tls_files.settle(path, UID, GID)
+    assert tls_files.attribute_changes(path, UID, GID) == {}
 
 
 def test_places_that_are_not_ours(path, tmp_path):
-    assert _tls_files.place_problem(path) == ""
-    assert "is missing" in _tls_files.place_problem("/nowhere/at/all")
-    assert _tls_files.place_problem("/nowhere/at/all", parent_needed=False) == ""
+    assert tls_files.place_problem(path) == ""
+    assert "is missing" in tls_files.place_problem("/nowhere/at/all")
+    assert tls_files.place_problem("/nowhere/at/all", parent_needed=False) == ""
     os.mkdir(path)
-    assert "move it away" in _tls_files.place_problem(path, parent_needed=False)
+    assert "move it away" in tls_files.place_problem(path, parent_needed=False)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(_tls_files.Refused, match="is no folder"):
-        _tls_files.read(str(tmp_path / "file"))
+    with pytest.raises(tls_files.Refused, match="is no folder"):
+        tls_files.read(str(tmp_path / "file"))
 
 
 def reasons(content, ca=CA.certificate, names=("db1",), renew_before=5):
-    return _tls_files.reasons_to_issue(content, ca, list(names), renew_before, time.time())[1]
+    return tls_files.reasons_to_issue(content, ca, list(names), renew_before, time.time())[1]
 
 
 def test_reasons_to_issue():

@@ -11,9 +11,9 @@ import os
 import stat
 import time
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _tls
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls_probe import can_offer, only, talk
+from .._audit.findings import finding, verdict
+from . import certificates
+from .handshake import can_offer, only, talk
 
 OFFERED, REFUSED = ("TLSv1.2", "TLSv1.3"), ("TLSv1", "TLSv1.1")
 _ASKED = ("RH-TLS-01", "RH-TLS-02", "RH-TLS-03", "RH-TLS-04", "RH-TLS-05")
@@ -40,13 +40,13 @@ class Verify:
         return talk(self.host, self.port, context, name, self.timeout)
 
     def findings(self):
-        anonymous = self._talk(_tls.client_context())
+        anonymous = self._talk(certificates.client_context())
         if anonymous.state == "closed":
             return [
                 *(self._verdict(control, False, "TLS", "nothing listens: %s" % anonymous.detail) for control in _ASKED),
                 *self.plaintext(listens=False),
             ]
-        known = self._talk(_tls.client_context(None, *self.pair))
+        known = self._talk(certificates.client_context(None, *self.pair))
         return [
             *self.versions(),
             self.served(known),
@@ -64,32 +64,32 @@ class Verify:
                     self._skipped("RH-TLS-01", "refused", "this host's OpenSSL can't offer it", subject=version)
                 )
                 continue
-            got = self._talk(only(_tls.client_context(None, *self.pair), version))
+            got = self._talk(only(certificates.client_context(None, *self.pair), version))
             # A certificate that was shown is a handshake that was made.
             found.append(
                 self._verdict("RH-TLS-01", got.state == "refused" and not got.der, "refused", got, subject=version)
             )
         for version in OFFERED:
-            got = self._talk(only(_tls.client_context(None, *self.pair), version))
+            got = self._talk(only(certificates.client_context(None, *self.pair), version))
             found.append(self._verdict("RH-TLS-01", got.answered, "answered", got, subject=version))
         return found
 
     def served(self, outcome):
-        control, wanted = "RH-TLS-02", _tls.certificates(self.policy["certificate"])
-        actual = _tls.fingerprint(outcome.der) if outcome.der else "no certificate: %s" % outcome
+        control, wanted = "RH-TLS-02", certificates.certificates(self.policy["certificate"])
+        actual = certificates.fingerprint(outcome.der) if outcome.der else "no certificate: %s" % outcome
         if not wanted:
             return self._skipped(control, "the certificate is not declared", actual)
-        expected = _tls.fingerprint(wanted[0])
+        expected = certificates.fingerprint(wanted[0])
         return self._verdict(control, actual == expected, expected, actual)
 
     def trusted(self):
         control, ca = "RH-TLS-03", self.policy["ca"]
-        if not _tls.certificates(ca):
+        if not certificates.certificates(ca):
             return [self._skipped(control, "verifies against the CA", "the CA is not declared")]
-        got = self._talk(_tls.client_context(ca, *self.pair))
+        got = self._talk(certificates.client_context(ca, *self.pair))
         found = [self._verdict(control, bool(got.der), "verifies against the CA", "it does" if got.der else got.detail)]
         for name in self.policy["names"] if got.der else ():
-            named = self._talk(_tls.client_context(ca, *self.pair, check_name=True), name.strip("[]"))
+            named = self._talk(certificates.client_context(ca, *self.pair, check_name=True), name.strip("[]"))
             actual = "it does" if named.der else named.detail
             found.append(self._verdict(control, bool(named.der), "names %s" % name, actual, subject=name))
         return found
@@ -103,10 +103,10 @@ class Verify:
         believed = self._talk(self._believing(outcome.der))
         if not believed.decoded:
             return [self._verdict(control, False, wanted, believed)]
-        facts = _tls.Facts(believed.der, believed.decoded)
+        facts = certificates.Facts(believed.der, believed.decoded)
         found = [self._valid(facts.not_before, facts.not_after)]
-        pool = _tls.authorities("%s\n%s" % (self.policy["ca"] or "", self.policy["certificate"] or ""))
-        chain = _tls.longest_chain(believed.decoded["issuer"], pool) if self.policy["ca"] else []
+        pool = certificates.authorities("%s\n%s" % (self.policy["ca"] or "", self.policy["certificate"] or ""))
+        chain = certificates.longest_chain(believed.decoded["issuer"], pool) if self.policy["ca"] else []
         if chain:
             # The one that ends first ends the chain.
             authority = min(chain, key=lambda one: one.not_after)
@@ -120,14 +120,16 @@ class Verify:
             begins = time.strftime("%Y-%m-%d", time.gmtime(not_before))
             return self._verdict(control, False, wanted, "valid from %s on" % begins, **details)
         ends = time.strftime("%Y-%m-%d", time.gmtime(not_after))
-        left = int((not_after - now) // _tls.DAY)
+        left = int((not_after - now) // certificates.DAY)
         actual = "%d days, until %s" % (left, ends) if left >= 0 else "expired on %s" % ends
-        return self._verdict(control, not_after - now >= self.policy["min_days"] * _tls.DAY, wanted, actual, **details)
+        return self._verdict(
+            control, not_after - now >= self.policy["min_days"] * certificates.DAY, wanted, actual, **details
+        )
 
     def _believing(self, der):
-        context = _tls.trusting(der)
+        context = certificates.trusting(der)
         if self.pair[0]:
-            _tls.load_pair(context, *self.pair)
+            certificates.load_pair(context, *self.pair)
         return context
 
     def clients(self, anonymous, known):
