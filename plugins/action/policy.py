@@ -22,8 +22,8 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
     _waivers,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import declared as config_declared
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports, refusal
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils import _inventory
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import roles as inventory_roles
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import expand_ports, refusal
 
 # Roles that leave the hosts alone: what system these have, and whether facts were gathered, does not matter.
 _ON_CONTROLLER = {"documents"}
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
             argument_spec=dict(roles=dict(type="list", elements="str", required=True))
         )
         result = super().run(tmp, task_vars)
-        specs = _inventory.read_specs()
+        specs = inventory_roles.read_specs()
         strangers = sorted(set(arguments["roles"]) - set(specs))
         if strangers:
             raise AnsibleActionFail(
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
         return result
 
     def _problems(self, roles, specs, variables):
-        defaults = _inventory.role_defaults(self._loader)
+        defaults = inventory_roles.role_defaults(self._loader)
         # In check mode our lookup writes no file: a policy that is refused must leave nothing behind.
         merged = {**defaults, **variables, "ansible_check_mode": True}
         self._templar = self._templar.copy_with_new_env(available_variables=merged)
@@ -107,7 +107,7 @@ class ActionModule(ActionBase):
             settings,
             variables.get("inventory_hostname", ""),
             inventory,
-            _inventory.native(defaults["redis_renamed_commands"]),
+            inventory_roles.native(defaults["redis_renamed_commands"]),
         )
         if opened is not None:
             problems += _policy_ports.exposure_problems(settings, opened)
@@ -126,7 +126,7 @@ class ActionModule(ActionBase):
 
         The ports are None where they are not known, so that further checks are not misled.
         """
-        sources = _inventory.sources_of(variables)
+        sources = inventory_roles.sources_of(variables)
         allowed = settings.pop("redis_allowed_sources", None)
         addresses, refused = sources.expand(allowed or [])
         problems = [refusal("redis_allowed_sources", problem) for problem in refused]

@@ -12,7 +12,7 @@ import tempfile
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._take_over import text_of
 
 

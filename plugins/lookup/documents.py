@@ -48,7 +48,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._document
     build_documents,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import PolicyProblem
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import (
     native,
     role_defaults,
     sources_of,

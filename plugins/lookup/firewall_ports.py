@@ -52,8 +52,8 @@ _raw:
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import expand_ports
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, sources_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native, sources_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import expand_ports
 
 
 class LookupModule(LookupBase):

@@ -48,7 +48,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils import _play
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import play as inventory_play
 
 # Which only look at the text of a playbook.
 _ONLY_LOOKS = ("syntax", "listhosts", "listtasks", "listtags")
@@ -64,9 +64,11 @@ class LookupModule(LookupBase):
         members = (variables.get("groups") or {}).get(group) or []
         # While `hosts` is not known yet, this is all hosts that --limit leaves.
         left = [host for host in variables.get("ansible_play_hosts_all", members) if host in members]
-        problems = [] if left or may_be_none else [_play.no_hosts(group, members, context.CLIARGS.get("subset"))]
-        own = all(_play.is_ours(argument) for argument in context.CLIARGS.get("args") or [""])
-        problems += _play.tag_problems(playbook, list(variables.get("ansible_run_tags") or []), own)
+        problems = (
+            [] if left or may_be_none else [inventory_play.no_hosts(group, members, context.CLIARGS.get("subset"))]
+        )
+        own = all(inventory_play.is_ours(argument) for argument in context.CLIARGS.get("args") or [""])
+        problems += inventory_play.tag_problems(playbook, list(variables.get("ansible_run_tags") or []), own)
         if problems:
             raise AnsibleLookupError("%s.yml is refused, nothing was done: %s" % (playbook, " ".join(problems)))
         return [group]

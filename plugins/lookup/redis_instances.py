@@ -38,12 +38,15 @@ _raw:
 """
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
     start_guard as service_start_guard,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, role_defaults
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._peers import peers_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+    settings as inventory_settings,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.peers import peers_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native, role_defaults
 
 _PLACES = ("pki_host_dir", "sentinel_port", "sentinel_master_name")
 
@@ -54,13 +57,13 @@ class LookupModule(LookupBase):
         defaults = role_defaults(self._loader, "redis")
         own = {**role_defaults(self._loader), **variables}
         templar = self._templar.copy_with_new_env(available_variables=own)
-        names = [name for name in defaults if not name.startswith("__") and name not in _instances.OF_GROUPS]
+        names = [name for name in defaults if not name.startswith("__") and name not in inventory_instances.OF_GROUPS]
         settings = native(templar.template({name: own[name] for name in names}))
         # Asked for only where there is use for them, since asking makes them.
-        needed = _instances.needed_passwords(_instances.values(settings))
+        needed = inventory_instances.needed_passwords(inventory_instances.values(settings))
         settings.update(native(templar.template({name: own[name] for name in needed})))
         place = native(templar.template({name: own[name] for name in _PLACES}))
-        values = _instances.values(settings)
+        values = inventory_instances.values(settings)
         hosts = [name for value in values for key in ("group_hosts", "sentinel_hosts") for name in value.get(key) or []]
         peers = peers_of(hosts, templar, self._loader, own)
         renames = native(defaults["redis_renamed_commands"])
@@ -75,19 +78,19 @@ class LookupModule(LookupBase):
         ]
 
     def _instance(self, value, settings, place, peers, renames, host):
-        value = {**value, **_instances.layout(value, settings["redis_engine"])}
-        value["renamed_commands"] = _instances.renamed_commands(value, renames)
+        value = {**value, **inventory_instances.layout(value, settings["redis_engine"])}
+        value["renamed_commands"] = inventory_instances.renamed_commands(value, renames)
         return {
             **value,
-            "all_users": _instances.users(value, settings),
-            "settings": _instance_settings.settings(value, place["pki_host_dir"]),
-            "secret_settings": _instance_settings.secret_settings(value),
-            "server": _instances.server(value, peers[host].address if host in peers else None),
-            "nodes": _instances.nodes(value, peers),
-            "sentinels": _instances.sentinels(value, peers, place["sentinel_port"]),
-            "has_tls": _instances.has_tls(value),
-            "login_port": _instances.group_port(value),
-            "bind_variable": _instances.variable_of(value, settings, "bind"),
-            "closed_port": _instances.closed_port(value, settings),
-            "plaintext_port": _instances.plaintext_port(value, settings),
+            "all_users": inventory_instances.users(value, settings),
+            "settings": inventory_settings.settings(value, place["pki_host_dir"]),
+            "secret_settings": inventory_settings.secret_settings(value),
+            "server": inventory_instances.server(value, peers[host].address if host in peers else None),
+            "nodes": inventory_instances.nodes(value, peers),
+            "sentinels": inventory_instances.sentinels(value, peers, place["sentinel_port"]),
+            "has_tls": inventory_instances.has_tls(value),
+            "login_port": inventory_instances.group_port(value),
+            "bind_variable": inventory_instances.variable_of(value, settings, "bind"),
+            "closed_port": inventory_instances.closed_port(value, settings),
+            "plaintext_port": inventory_instances.plaintext_port(value, settings),
         }

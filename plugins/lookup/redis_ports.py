@@ -43,7 +43,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_p
     PORT_VARIABLES,
     default_ports,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
 
 
 class LookupModule(LookupBase):

@@ -34,9 +34,11 @@ _raw:
 """
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, role_defaults
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._peers import peers_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.peers import peers_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native, role_defaults
 
 
 class LookupModule(LookupBase):
@@ -46,4 +48,6 @@ class LookupModule(LookupBase):
         templar = self._templar.copy_with_new_env(available_variables=own)
         known = native(templar.template({name: own[name] for name in ("redis_sentinel_hosts", "sentinel_port")}))
         peers = peers_of(known["redis_sentinel_hosts"], templar, self._loader, own)
-        return _instances.sentinels({"sentinel_hosts": known["redis_sentinel_hosts"]}, peers, known["sentinel_port"])
+        return inventory_instances.sentinels(
+            {"sentinel_hosts": known["redis_sentinel_hosts"]}, peers, known["sentinel_port"]
+        )

@@ -10,8 +10,11 @@ import posixpath
 import re
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+)
 
 # It becomes part of the names of units, files and folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -29,7 +32,9 @@ def check_types(entries, specs):
 
     specs: variable -> its specification, those of the role.
     """
-    names = [name.removeprefix("redis_") for name in specs if name.removeprefix("redis_") not in _instances.OF_HOST]
+    names = [
+        name.removeprefix("redis_") for name in specs if name.removeprefix("redis_") not in inventory_instances.OF_HOST
+    ]
     checked, problems = [], []
     for at, entry in enumerate(entries):
         own = {}
@@ -81,11 +86,11 @@ def instance_problems(settings, host="", inventory=(), renamed=None):
     problems += _names(entries, settings.get("redis_purged_instances", []))
     if problems:
         return problems
-    values = _instances.values(settings)
+    values = inventory_instances.values(settings)
     problems += _ports(values)
     problems += _folders(values)
     for value in values:
-        where = "" if value["name"] == _instances.DEFAULT else "instance %s: " % value["name"]
+        where = "" if value["name"] == inventory_instances.DEFAULT else "instance %s: " % value["name"]
         problems += [where + problem for problem in _group(value, settings, host, inventory, renamed)]
     return problems
 
@@ -97,7 +102,7 @@ def unused(settings):
     """
     if not {"redis_instances", "redis_topology", "redis_sentinel_hosts"} <= set(settings):
         return ()
-    values = _instances.values(settings)
+    values = inventory_instances.values(settings)
     topologies = {value["topology"] for value in values}
     found = () if "cluster" in topologies or settings.get("cluster_nodes") else ("cluster_",)
     if topologies <= {"standalone"}:
@@ -132,11 +137,11 @@ def _names(entries, purged):
 def _ports(values):
     problems, taken = [], {}
     for value in values:
-        for variable, port, purpose in _instances.served(value):
+        for variable, port, purpose in inventory_instances.served(value):
             if not 1 <= port <= 65535:
                 problems.append(
                     "instance %s: %d, the port of the bus, is no TCP port: set %s to at most %d."
-                    % (value["name"], port, variable, 65535 - _instances.BUS_OFFSET)
+                    % (value["name"], port, variable, 65535 - inventory_instances.BUS_OFFSET)
                 )
             elif port in taken:
                 problems.append(
@@ -185,7 +190,7 @@ def _group(value, settings, host, inventory, renamed):
             "redis_topology is %s, and redis_bind has loopback only, where the others can't connect: add the host's "
             "address." % topology
         )
-    problems += _needed(_instances.renamed_commands(value, renamed), topology)
+    problems += _needed(inventory_instances.renamed_commands(value, renamed), topology)
     if len(members) > 1 and host and settings.get("redis_credentials_owner") == host:
         problems.append(
             "redis_credentials_owner is the host's own name, but the servers of a group share passwords: set a name "
@@ -210,6 +215,6 @@ def _needed(renamed, topology):
     return [
         "redis_renamed_commands disables %s, which a %s needs: remove it, or give it a new name."
         % (command, "replicated group" if topology == "replication" else topology)
-        for command in _instances.NEEDED[topology]
+        for command in inventory_instances.NEEDED[topology]
         if renamed.get(command) == ""
     ]

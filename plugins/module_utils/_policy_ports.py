@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed, width_problems
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+)
 
 # What default_ports() and served_ports() look at.
 PORT_VARIABLES = (
@@ -36,22 +38,26 @@ def _served(settings):
     entries = settings.get("redis_instances") or [{}]
     return [
         ("redis_instances[%d].%s" % (at, name) if name in entries[at] else "redis_" + name, port, purpose, value)
-        for at, value in enumerate(_instances.values(settings))
-        for name, port, purpose in _instances.served(value)
+        for at, value in enumerate(inventory_instances.values(settings))
+        for name, port, purpose in inventory_instances.served(value)
     ]
 
 
 def default_ports(settings):
     """Return firewall_ports as the other roles have it. settings: those variables of PORT_VARIABLES that there are."""
     ports = []
-    for value in _instances.values(settings):
+    for value in inventory_instances.values(settings):
         servers = [*(value.get("group_hosts") or []), *(value.get("sentinel_hosts") or [])]
-        for _name, port, purpose in _instances.served(value):
+        for _name, port, purpose in inventory_instances.served(value):
             sources = list(value.get("group_hosts") or []) if purpose == "bus" else _with(value, servers)
             ports.append({"port": port, "sources": sources, "purpose": purpose})
     ports += _sentinel_port(settings)
     known = {entry["port"] for entry in ports}
-    closed = {_instances.closed_port(value, settings) for value in _instances.values(settings)} - known - {None}
+    closed = (
+        {inventory_instances.closed_port(value, settings) for value in inventory_instances.values(settings)}
+        - known
+        - {None}
+    )
     return ports + [{"port": port, "sources": [], "purpose": "reserved"} for port in sorted(closed)]
 
 
@@ -63,7 +69,7 @@ def _with(value, servers):
 
 def _sentinel_port(settings):
     """Return the port of the host's Sentinel, if it has one, for clients, servers and the other Sentinels."""
-    for value in [*_instances.values(settings), _instances.common(settings)]:
+    for value in [*inventory_instances.values(settings), inventory_instances.common(settings)]:
         sentinels = value.get("sentinel_hosts") or []
         if settings.get("inventory_hostname") in sentinels:
             sources = _with(value, [*(value.get("group_hosts") or []), *sentinels])

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy import NEW_PASSWORD, SHORTEST_PASSWORD
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import normalise, rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import FEWEST, NEEDED, WORD
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+)
 
 # name -> smallest value, largest value, why.
 _RANGES = {
@@ -72,8 +74,8 @@ def _port(settings):
     return [
         "sentinel_port is %d, which is %s of instance %s: set another one, such as 26379."
         % (port, purpose, value["name"])
-        for value in _instances.values(settings)
-        for _name, used, purpose in _instances.served(value)
+        for value in inventory_instances.values(settings)
+        for _name, used, purpose in inventory_instances.served(value)
         if used == port
     ]
 

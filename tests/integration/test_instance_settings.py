@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+    settings as inventory_settings,
+)
 
 DEFAULTS = yaml.safe_load((Path(__file__).parents[2] / "roles/redis/defaults/main.yml").read_text())
 
 
 def instance(server, topology):
-    [value] = _instances.values({**DEFAULTS, "redis_topology": topology})
+    [value] = inventory_instances.values({**DEFAULTS, "redis_topology": topology})
     return value | {
         "port": server.port,
         "tls": "optional",
@@ -39,8 +42,8 @@ def test_a_server_that_was_started_with_it_needs_no_restart(server, run_module, 
     args = {
         **server.login,
         "path": str(server.config),
-        "settings": _instance_settings.settings(value, str(server.folder)),
-        "secret_settings": _instance_settings.secret_settings(value),
+        "settings": inventory_settings.settings(value, str(server.folder)),
+        "secret_settings": inventory_settings.secret_settings(value),
     }
     assert run_module("redis_config", args | {"live": "never"})["changed"]
     server.restart()

@@ -9,10 +9,10 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
     exposure as compose_exposure,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import settings as inventory_settings
 
 ROLES = Path(__file__).parents[2] / "roles"
 TEMPLATE = ROLES / "redis_container" / "templates" / "compose.yaml.j2"
@@ -69,7 +69,7 @@ def test_defaults_and_types_are_those_of_the_role_redis(name):
 def test_settings_are_those_of_the_role_redis():
     names = set(options("redis")) | {"redis_aclfile", "redis_pidfile"}
     values = {name.removeprefix("redis_"): "{{ %s }}" % name for name in names}
-    theirs = _instance_settings.settings({**values, "settings": {}, "tls": "off", "topology": "standalone"}, "")
+    theirs = inventory_settings.settings({**values, "settings": {}, "tls": "off", "topology": "standalone"}, "")
     mine = load("redis_container", "vars", "main.yml")["__redis_container_settings"]
     for name in (set(mine) | set(theirs)) - OTHER_SETTINGS:
         assert str(mine.get(name)).replace("redis_container_", "redis_") == str(theirs.get(name)), name

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from .._instance_settings import DIRECT
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.settings import DIRECT
+
 from . import directives as table, values
 
 _GROUPS = "redis_topology and the variables of groups"

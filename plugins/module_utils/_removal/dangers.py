@@ -9,8 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.instances import BUS_OFFSET
+
 from .._host.addresses import exposed
-from .._instances import BUS_OFFSET
 
 _DPORTS = re.compile(r"--(?:dports|dport|ctorigdstport) ([\d:,]+)")
 _SET = re.compile(r"set (?:guarded|reserved) \{.*?elements = \{([^}]*)\}", re.DOTALL)

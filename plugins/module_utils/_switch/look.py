@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.instances import BUS_OFFSET
+
 from .._config.values import canonical
 from .._host import systemd as host_systemd
-from .._instances import BUS_OFFSET
 from .._redis import connection as redis_connection
 from .._service.instance_files import Files, Refused
 from .._service.units import instance_of

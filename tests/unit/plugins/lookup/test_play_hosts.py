@@ -13,10 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "action"))
 import playbook
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils import _play
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import play as inventory_play
 
 DOCUMENTS = "celebrum.redis_hardening.documents"
-PLAYBOOKS = sorted(Path(_play.PLAYBOOKS).glob("*.yml"))
+PLAYBOOKS = sorted(Path(inventory_play.PLAYBOOKS).glob("*.yml"))
 INVENTORY = {
     "redis_servers": {"hosts": {"r1": {}, "r2": {}}},
     "others": {"hosts": {"web1": {}}},
@@ -118,12 +118,12 @@ def test_every_playbook_asks(path):
     ],
 )
 def test_tags(name, tags, own, words):
-    problems = _play.tag_problems(name, tags, own)
+    problems = inventory_play.tag_problems(name, tags, own)
     assert len(problems) == (words is not None), problems
     assert words is None or words in problems[0]
 
 
 def test_whose_playbook_it_is(tmp_path):
-    assert _play.is_ours(DOCUMENTS)
-    assert _play.is_ours(os.path.join(_play.PLAYBOOKS, "site.yml"))
-    assert not _play.is_ours(str(tmp_path / "site.yml"))
+    assert inventory_play.is_ours(DOCUMENTS)
+    assert inventory_play.is_ours(os.path.join(inventory_play.PLAYBOOKS, "site.yml"))
+    assert not inventory_play.is_ours(str(tmp_path / "site.yml"))

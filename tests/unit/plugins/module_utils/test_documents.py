@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _documents
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import Sources
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import Sources
 
 _spec = importlib.util.spec_from_file_location(
     "redis_port_notice", Path(__file__).parents[4] / "roles/port_notice/files/redis_port_notice.py"

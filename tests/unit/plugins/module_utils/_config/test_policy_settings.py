@@ -14,7 +14,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.d
     REFUSED,
     settings_problems,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instance_settings import settings
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.settings import settings
 
 
 def problems(text, **more):

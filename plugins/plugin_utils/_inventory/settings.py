@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.rewritten import as_read
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._instances import has_tls
+
+from .instances import has_tls
 
 # Directive -> variable without prefix, where one is the other.
 DIRECT = {

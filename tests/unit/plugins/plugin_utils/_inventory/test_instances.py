@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instance_settings, _instances
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    instances as inventory_instances,
+    settings as inventory_settings,
+)
 
 HOST = {
     "redis_port": 6379,
@@ -19,11 +22,11 @@ HOST = {
 
 
 def of(*entries, **more):
-    return _instances.values({**HOST, **more, "redis_instances": list(entries)})
+    return inventory_instances.values({**HOST, **more, "redis_instances": list(entries)})
 
 
 def test_without_a_list_there_is_the_packages_own():
-    (value,) = _instances.values(HOST)
+    (value,) = inventory_instances.values(HOST)
     assert (value["name"], value["port"], value["dir"]) == ("default", 6379, "/var/lib/redis")
 
 
@@ -35,14 +38,16 @@ def test_an_instance_has_its_own_values_above_the_hosts():
 
 def test_a_value_is_told_of_by_the_variable_that_has_it():
     own = {"redis_instances": [{"name": "default"}, {"name": "7000", "bind": ["127.0.0.1"]}]}
-    names = [_instances.variable_of(value, own, "bind") for value in _instances.values({**HOST, **own})]
+    names = [
+        inventory_instances.variable_of(value, own, "bind") for value in inventory_instances.values({**HOST, **own})
+    ]
     assert names == ["redis_bind", "redis_instances[1].bind"]
-    assert _instances.variable_of({"name": "default"}, {}, "bind") == "redis_bind"
+    assert inventory_instances.variable_of({"name": "default"}, {}, "bind") == "redis_bind"
 
 
 def test_a_password_of_a_group_is_needed_where_the_instance_has_none_of_its_own():
     def needed(*entries):
-        return _instances.needed_passwords(of(*entries, redis_topology="standalone", redis_sentinel_hosts=[]))
+        return inventory_instances.needed_passwords(of(*entries, redis_topology="standalone", redis_sentinel_hosts=[]))
 
     group = {"name": "a", "topology": "replication", "sentinel_hosts": ["s1"]}
     assert needed({"name": "default"}) == []
@@ -58,7 +63,7 @@ def test_places_are_shared_by_no_two_instances():
         "/srv/redis/a",
     ]
     assert second["logfile"] == "/var/log/redis/redis-server-7000.log"
-    layouts = [_instances.layout(value, "redis") for value in (first, second, third)]
+    layouts = [inventory_instances.layout(value, "redis") for value in (first, second, third)]
     for name in ("unit", "config", "aclfile", "pidfile", "run_dir"):
         assert len({layout[name] for layout in layouts}) == 3, name
     assert layouts[0]["folders"] == []
@@ -68,19 +73,19 @@ def test_places_are_shared_by_no_two_instances():
 
 def test_valkey_is_at_its_own_places():
     (value,) = of({"name": "default"}, redis_dir="/var/lib/valkey")
-    layout = _instances.layout(value, "valkey")
+    layout = inventory_instances.layout(value, "valkey")
     assert (layout["unit"], layout["config"]) == ("valkey-server", "/etc/valkey/valkey.conf")
     assert (layout["aclfile"], layout["run_dir"]) == ("/etc/valkey/users.acl", "/run/valkey")
 
 
 def test_what_a_failover_rewrites_is_not_in_etc():
     (value,) = of({"name": "default", "topology": "replication"})
-    layout = _instances.layout(value, "redis")
+    layout = inventory_instances.layout(value, "redis")
     assert layout["rewritten"] and layout["config"] == "/var/lib/redis/conf/redis.conf"
     assert layout["folders"] == ["/var/lib/redis/conf"]
     assert layout["aclfile"] == "/etc/redis/users.acl"
     (value,) = of({"name": "7000", "topology": "cluster"})
-    assert not _instances.layout(value, "redis")["rewritten"]
+    assert not inventory_instances.layout(value, "redis")["rewritten"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_what_a_failover_rewrites_is_not_in_etc():
 )
 def test_what_it_listens_on(own, served):
     (value,) = of({"name": "default", **own})
-    assert _instances.served(value) == served
+    assert inventory_instances.served(value) == served
 
 
 @pytest.mark.parametrize(
@@ -115,8 +120,8 @@ def test_what_it_listens_on(own, served):
 )
 def test_where_plain_text_was(own, closed, plaintext):
     (value,) = of({"name": "default", **own})
-    assert _instances.closed_port(value, HOST) == closed
-    assert _instances.plaintext_port(value, HOST) == plaintext
+    assert inventory_instances.closed_port(value, HOST) == closed
+    assert inventory_instances.plaintext_port(value, HOST) == plaintext
 
 
 def peers(topology, **more):
@@ -128,27 +133,30 @@ def peers(topology, **more):
             for port in ("7000", "7001")
         ]
         values.append({"name": "other", "port": 9000, "topology": "standalone"})
-        found[name] = _instances.Peer(name, "10.0.0.%d" % number, tuple(values))
+        found[name] = inventory_instances.Peer(name, "10.0.0.%d" % number, tuple(values))
     return found
 
 
 def test_a_replicated_group_is_the_instances_of_that_name():
     value = {"name": "7000", "topology": "replication", "group_hosts": ["db2", "db1"]}
-    assert _instances.nodes(value, peers("replication")) == [
+    assert inventory_instances.nodes(value, peers("replication")) == [
         {"host": "10.0.0.2", "port": 7000},
         {"host": "10.0.0.1", "port": 7000},
     ]
-    assert _instances.nodes(value, peers("replication", tls="required"))[0] == {"host": "10.0.0.2", "port": 7100}
+    assert inventory_instances.nodes(value, peers("replication", tls="required"))[0] == {
+        "host": "10.0.0.2",
+        "port": 7100,
+    }
 
 
 def test_a_cluster_is_all_its_instances_with_the_host_as_zone():
     value = {"name": "7000", "topology": "cluster", "group_hosts": ["db1", "db2", "db3"]}
-    found = _instances.nodes(value, peers("cluster"))
+    found = inventory_instances.nodes(value, peers("cluster"))
     assert len(found) == 6 and {"host": "10.0.0.3", "port": 7001, "zone": "db3"} in found
 
 
 def test_a_server_that_stands_alone_has_no_group():
-    assert _instances.nodes({"name": "7000", "topology": "standalone", "group_hosts": ["db1"]}, {}) == []
+    assert inventory_instances.nodes({"name": "7000", "topology": "standalone", "group_hosts": ["db1"]}, {}) == []
 
 
 DEFAULT_RENAMES = {"DEBUG": "", "REPLICAOF": "", "SLAVEOF": "", "MIGRATE": ""}
@@ -160,11 +168,11 @@ DEFAULT_RENAMES = {"DEBUG": "", "REPLICAOF": "", "SLAVEOF": "", "MIGRATE": ""}
 )
 def test_what_a_topology_needs_is_not_disabled_by_default(topology, left):
     value = {"topology": topology, "renamed_commands": DEFAULT_RENAMES}
-    found = _instances.renamed_commands(value, DEFAULT_RENAMES)
+    found = inventory_instances.renamed_commands(value, DEFAULT_RENAMES)
     assert sorted(set(DEFAULT_RENAMES) - set(found)) == left
     # What the operator wrote stays; the policy refuses what can't be.
     value["renamed_commands"] = {"REPLICAOF": "x"}
-    assert _instances.renamed_commands(value, DEFAULT_RENAMES) == {"REPLICAOF": "x"}
+    assert inventory_instances.renamed_commands(value, DEFAULT_RENAMES) == {"REPLICAOF": "x"}
 
 
 def group(**more):
@@ -183,18 +191,18 @@ def group(**more):
 
 def test_a_group_has_users_that_can_replicate_and_fail_over_and_nothing_else():
     login = {"redis_admin_user": "admin", "redis_admin_password": "a" * 32}
-    found = {user["name"]: user for user in _instances.users(group(), login)}
+    found = {user["name"]: user for user in inventory_instances.users(group(), login)}
     assert list(found) == ["admin", "replica", "sentinel", "app"]
     assert found["replica"]["commands"] == ["+psync", "+replconf", "+ping", "+info"]
     assert found["replica"]["keys"] == found["sentinel"]["keys"] == []
     assert found["sentinel"]["channels"] == ["__sentinel__:hello"]
     assert not any("@" in rule for rule in found["sentinel"]["commands"])
-    alone = _instances.users(group(topology="standalone", sentinel_hosts=[]), login)
+    alone = inventory_instances.users(group(topology="standalone", sentinel_hosts=[]), login)
     assert [user["name"] for user in alone] == ["admin", "app"]
 
 
 SETTINGS = {
-    **dict.fromkeys(_instance_settings.DIRECT.values(), "x"),
+    **dict.fromkeys(inventory_settings.DIRECT.values(), "x"),
     **group(),
     "port": 6379,
     "tls": "off",
@@ -210,17 +218,17 @@ SETTINGS = {
 
 
 def test_settings_of_a_group():
-    found = _instance_settings.settings(SETTINGS, "/etc/redis/tls")
+    found = inventory_settings.settings(SETTINGS, "/etc/redis/tls")
     assert found["masteruser"] == "replica" and "masterauth" not in found
     assert found["client-output-buffer-limit"] == "normal 0 0 0 pubsub 32mb 8mb 60 replica 256mb 64mb 60"
     assert (found["min-replicas-to-write"], found["replica-read-only"]) == (1, "yes")
-    assert _instance_settings.secret_settings(SETTINGS) == {"masterauth": "r" * 32}
+    assert inventory_settings.secret_settings(SETTINGS) == {"masterauth": "r" * 32}
     assert not [name for name in found if name.startswith("cluster-") or "announce" in name]
 
 
 def test_settings_of_a_cluster():
     value = {**SETTINGS, "topology": "cluster", "announce_address": "192.0.2.1", "tls": "required"}
-    found = _instance_settings.settings(value, "/etc/redis/tls")
+    found = inventory_settings.settings(value, "/etc/redis/tls")
     assert (found["cluster-enabled"], found["cluster-node-timeout"]) == ("yes", 5000)
     assert (found["cluster-announce-ip"], found["tls-cluster"], found["port"]) == ("192.0.2.1", "yes", 0)
     assert "replica-announce-ip" not in found
@@ -228,6 +236,6 @@ def test_settings_of_a_cluster():
 
 def test_settings_of_a_server_that_stands_alone():
     value = {**SETTINGS, "topology": "standalone"}
-    found = _instance_settings.settings(value, "/etc/redis/tls")
+    found = inventory_settings.settings(value, "/etc/redis/tls")
     assert not [name for name in found if name.startswith(("cluster-", "master", "repl", "min-"))]
-    assert _instance_settings.secret_settings(value) == {}
+    assert inventory_settings.secret_settings(value) == {}

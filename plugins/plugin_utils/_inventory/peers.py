@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleLookupError
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _instances
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_ports import PORT_VARIABLES
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import native, role_defaults
+
+from . import instances
+from .roles import native, role_defaults
 
 # Only what says where they are reached, which may differ from the host that asks.
 _VARIABLES = (*PORT_VARIABLES, "ansible_host", "firewall_addresses", "redis_announce_address")
@@ -30,8 +31,8 @@ def _peer(name, templar, loader, variables):
     own = templar.copy_with_new_env(available_variables=theirs)
     known = native(own.template({key: theirs[key] for key in _VARIABLES if key in theirs}))
     addresses = known.get("firewall_addresses") or [known.get("ansible_host") or name]
-    return _instances.Peer(
+    return instances.Peer(
         name=name,
         address=str(known.get("redis_announce_address") or addresses[0]),
-        instances=tuple(_instances.values(known)),
+        instances=tuple(instances.values(known)),
     )

@@ -6,8 +6,8 @@ import ipaddress
 import socket
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _sources
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import build_policy
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import sources as inventory_sources
 from hypothesis import given, strategies as st
 
 NAMES = {
@@ -53,7 +53,7 @@ class Resolver:
 
 def sources(groups=GROUPS, hosts=HOSTS):
     strays = {name: {"ansible_host": name} for name in GROUPS["strays"]}
-    return _sources.Sources(groups, {**hosts, **strays}, Resolver())
+    return inventory_sources.Sources(groups, {**hosts, **strays}, Resolver())
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ def test_ports():
         {"port": 7000},
         {"port": 7001, "sources": ["empty", "10.0.0.1"]},
     ]
-    expanded, problems = _sources.expand_ports(ports, sources())
+    expanded, problems = inventory_sources.expand_ports(ports, sources())
     assert expanded[0]["sources"][:1] == ["10.0.3.21"]
     assert expanded[0]["purpose"] == "data"
     assert expanded[1] == {"port": 7000, "sources": []}
     (problem,) = problems
     assert problem.startswith("firewall_ports[2] (port 7001): sources[0] is refused: the group empty has no hosts")
-    assert _sources.expand_ports(ports, sources(), told=["empty", "10.0.0.1"]) == (expanded, [])
+    assert inventory_sources.expand_ports(ports, sources(), told=["empty", "10.0.0.1"]) == (expanded, [])
 
 
 @pytest.mark.parametrize("ports", [[6379], [{"port": 6379, "sources": "apps"}]])
 def test_ports_of_another_shape_are_refused(ports):
-    assert _sources.expand_ports(ports, sources())[1][0].startswith("firewall_ports[0]")
+    assert inventory_sources.expand_ports(ports, sources())[1][0].startswith("firewall_ports[0]")
 
 
 NETWORKS = st.builds(
@@ -208,7 +208,7 @@ def test_the_order_of_entries_changes_nothing(entries, random):
 def test_the_firewall_takes_all_that_is_found(entries):
     found, _problems = sources().expand(entries)
     policy = build_policy([{"port": 6379, "sources": found, "purpose": "data"}], [], [])
-    kept = [_sources.as_text(network) for network in policy.sources[6379]]
+    kept = [inventory_sources.as_text(network) for network in policy.sources[6379]]
     assert kept == [text for text in found if not ipaddress.ip_network(text).is_loopback]
 
 
@@ -219,7 +219,7 @@ def test_nothing_crashes_on_nonsense(entries):
 
 
 def test_the_controllers_own_names_resolve():
-    answers = _sources.resolve_names(["localhost", "nowhere.invalid", "a" * 64 + ".org"])
+    answers = inventory_sources.resolve_names(["localhost", "nowhere.invalid", "a" * 64 + ".org"])
     assert "127.0.0.1" in answers["localhost"] or "::1" in answers["localhost"]
     assert isinstance(answers["nowhere.invalid"], str)
     assert isinstance(answers["a" * 64 + ".org"], str)
@@ -236,7 +236,7 @@ def test_a_server_that_does_not_answer_is_asked_again(monkeypatch, failures, ans
         return [(socket.AF_INET, type, 6, "", ("10.0.0.5", 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert _sources.resolve_names(["app.example.org"]) == {"app.example.org": answer}
+    assert inventory_sources.resolve_names(["app.example.org"]) == {"app.example.org": answer}
 
 
 def test_a_name_that_is_unknown_is_asked_for_once(monkeypatch):
@@ -247,5 +247,5 @@ def test_a_name_that_is_unknown_is_asked_for_once(monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    assert _sources.resolve_names(["app.example.org"]) == {"app.example.org": "unknown"}
+    assert inventory_sources.resolve_names(["app.example.org"]) == {"app.example.org": "unknown"}
     assert asked == ["app.example.org"]

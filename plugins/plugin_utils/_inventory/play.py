@@ -13,7 +13,8 @@ from difflib import get_close_matches
 
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import ROLES
+
+from .roles import ROLES
 
 COLLECTION = "celebrum.redis_hardening."
 PLAYBOOKS = os.path.join(os.path.dirname(ROLES), "playbooks")

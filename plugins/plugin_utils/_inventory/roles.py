@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sources import Sources, resolve_names
+
+from .sources import Sources, resolve_names
 
 ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
