@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import (
-    _arguments,
-    _causes,
-    _policy,
-    _policy_cluster,
-    _policy_container,
-    _policy_instances,
-    _policy_notice,
-    _policy_ports,
-    _policy_sentinel,
-    _policy_tls,
-    _waivers,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _waivers
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import declared as config_declared
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import roles as inventory_roles
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import expand_ports, refusal
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import (
+    arguments as policy_arguments,
+    causes as policy_causes,
+    cluster as policy_cluster,
+    container as policy_container,
+    general as policy_general,
+    instances as policy_instances,
+    notice as policy_notice,
+    ports as policy_ports,
+    sentinel as policy_sentinel,
+    tls as policy_tls,
+)
 
 # Roles that leave the hosts alone: what system these have, and whether facts were gathered, does not matter.
 _ON_CONTROLLER = {"documents"}
@@ -65,12 +65,12 @@ class ActionModule(ActionBase):
                 continue
             value, found = self._checked(name, merged[name], spec)
             if name == "redis_instances" and not found:
-                value, found = _policy_instances.check_types(value, specs["redis"])
+                value, found = policy_instances.check_types(value, specs["redis"])
             if found:
                 wrong[name] = found
             else:
                 settings[name] = value
-        problems += _causes.root_causes(wrong, merged, defaults, _policy_instances.unused(settings))
+        problems += policy_causes.root_causes(wrong, merged, defaults, policy_instances.unused(settings))
 
         others, found = self._checked(
             "redis_other_variables", merged.get("redis_other_variables", []), {"type": "list", "elements": "str"}
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         # A type error of it is already in the list where the role redis is among the checked ones.
         problems += [problem for problem in found if problem not in problems]
         facts = variables.get("ansible_facts") or {}
-        problems += _arguments.unknown_variables(variables, specs, others if not found else [], facts)
+        problems += policy_arguments.unknown_variables(variables, specs, others if not found else [], facts)
 
         ports = {}
         for name in ("ansible_port", "ansible_ssh_port"):
@@ -87,30 +87,30 @@ class ActionModule(ActionBase):
                 problems += found
         opened, found = self._resolve_sources(settings, specs, merged)
         problems += found
-        ssh_ports = _policy_ports.ssh_ports(ports, facts)
-        problems += _policy_ports.port_problems(settings, ssh_ports)
-        problems += _policy_ports.firewall_problems(settings)
-        problems += _policy_notice.notice_problems(settings, ssh_ports)
+        ssh_ports = policy_ports.ssh_ports(ports, facts)
+        problems += policy_ports.port_problems(settings, ssh_ports)
+        problems += policy_ports.firewall_problems(settings)
+        problems += policy_notice.notice_problems(settings, ssh_ports)
         if set(roles) - _ON_CONTROLLER:
-            problems += _policy.system_problems(facts, settings.get("redis_allow_untested_system", False))
-        for check in (_policy.policy_problems, config_declared.settings_problems, _policy_tls.tls_problems):
-            problems += _policy_instances.of_each(check, settings)
+            problems += policy_general.system_problems(facts, settings.get("redis_allow_untested_system", False))
+        for check in (policy_general.policy_problems, config_declared.settings_problems, policy_tls.tls_problems):
+            problems += policy_instances.of_each(check, settings)
         for check in (
-            _policy_container.container_problems,
-            _policy_sentinel.sentinel_problems,
-            _policy_cluster.cluster_problems,
+            policy_container.container_problems,
+            policy_sentinel.sentinel_problems,
+            policy_cluster.cluster_problems,
         ):
             problems += check(settings)
         inventory = (variables.get("groups") or {}).get("all", ())
         problems += _waivers.host_problems(settings.get("audit_waivers", []), inventory, "audit_waivers")
-        problems += _policy_instances.instance_problems(
+        problems += policy_instances.instance_problems(
             settings,
             variables.get("inventory_hostname", ""),
             inventory,
             inventory_roles.native(defaults["redis_renamed_commands"]),
         )
         if opened is not None:
-            problems += _policy_ports.exposure_problems(settings, opened)
+            problems += policy_ports.exposure_problems(settings, opened)
         return [" ".join(problem.split()) for problem in problems]
 
     def _checked(self, name, raw, spec):
@@ -119,7 +119,7 @@ class ActionModule(ActionBase):
             value = self._templar.template(raw)
         except AnsibleError as error:
             return None, ["%s can't be evaluated: %s" % (name, _reason(error, _has_secret(spec)))]
-        return _arguments.check_value(name, value, spec)
+        return policy_arguments.check_value(name, value, spec)
 
     def _resolve_sources(self, settings, specs, variables):
         """Put addresses in place of names into the settings; return (firewall_ports with addresses, problems).
@@ -142,7 +142,7 @@ class ActionModule(ActionBase):
         if not found:
             ports, found = expand_ports(ports, sources)
         if found:
-            ports = _policy_ports.default_ports({**settings, "inventory_hostname": variables.get("inventory_hostname")})
+            ports = policy_ports.default_ports({**settings, "inventory_hostname": variables.get("inventory_hostname")})
         return None if refused else ports, problems
 
 

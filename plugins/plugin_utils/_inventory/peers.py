@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleLookupError
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_ports import PORT_VARIABLES
 
+from .._policy.ports import PORT_VARIABLES
 from . import instances
 from .roles import native, role_defaults
 

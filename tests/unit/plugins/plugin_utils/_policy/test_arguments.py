@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import check_value, unknown_variables
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import (
+    check_value,
+    unknown_variables,
+)
 from hypothesis import given, strategies as st
 
 USER = {

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _policy, _policy_ports
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import (
+    general as policy_general,
+    ports as policy_ports,
+)
 from hypothesis import given, strategies as st
 
-REDIS = Path(__file__).parents[4] / "roles" / "redis"
+REDIS = Path(__file__).parents[5] / "roles" / "redis"
 SPEC = yaml.safe_load((REDIS / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 DEFAULTS = yaml.safe_load((REDIS / "defaults" / "main.yml").read_text())
 LONG = "x" * 16
@@ -23,8 +26,8 @@ def user(name="app", **other):
 
 def problems(**settings):
     settings = {**DEFAULTS, "redis_admin_password": LONG, **settings}
-    ports = _policy_ports.default_ports(settings)
-    return _policy.policy_problems(settings) + _policy_ports.exposure_problems(settings, ports)
+    ports = policy_ports.default_ports(settings)
+    return policy_general.policy_problems(settings) + policy_ports.exposure_problems(settings, ports)
 
 
 def test_the_defaults_of_the_role_are_a_good_policy():
@@ -143,7 +146,7 @@ def test_a_check_without_its_variables_is_left_out():
     """They have the wrong type, which is reported already; a guess would mislead."""
     settings = {**DEFAULTS, "redis_bind": ["0.0.0.0"], "redis_admin_password": LONG}
     del settings["redis_allowed_sources"]
-    assert _policy.policy_problems(settings) == []
+    assert policy_general.policy_problems(settings) == []
 
 
 @given(st.text(min_size=1, max_size=15).filter(lambda text: len(set(text)) > 5))
@@ -155,7 +158,7 @@ def test_no_message_holds_a_password(password):
 
 @given(st.integers(1, 10**6), st.sampled_from([("k", 1000), ("KB", 1024), ("mb", 2**20), ("g", 10**9), ("", 1)]))
 def test_memory_is_read_as_redis_reads_it(number, unit):
-    assert _policy.memory_bytes("%d%s" % (number, unit[0])) == number * unit[1]
+    assert policy_general.memory_bytes("%d%s" % (number, unit[0])) == number * unit[1]
 
 
 @pytest.mark.parametrize(
@@ -167,11 +170,13 @@ def test_memory_is_read_as_redis_reads_it(number, unit):
     ],
 )
 def test_other_systems_are_refused_unless_allowed(facts, words):
-    (line,) = _policy.system_problems(facts, False)
+    (line,) = policy_general.system_problems(facts, False)
     assert words in line
-    assert _policy.system_problems(facts, True) == []
+    assert policy_general.system_problems(facts, True) == []
 
 
 @pytest.mark.parametrize("version", ["12", "13"])
 def test_tested_systems_are_taken(version):
-    assert _policy.system_problems({"distribution": "Debian", "distribution_major_version": version}, False) == []
+    assert (
+        policy_general.system_problems({"distribution": "Debian", "distribution_major_version": version}, False) == []
+    )

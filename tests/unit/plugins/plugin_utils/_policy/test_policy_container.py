@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_container import (
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.container import (
     compose_bytes,
     container_problems,
 )
 from hypothesis import given, strategies as st
 
-ROLES = Path(__file__).parents[4] / "roles"
+ROLES = Path(__file__).parents[5] / "roles"
 PASSWORD = "0123456789abcdef"  # noqa: S105
 
 

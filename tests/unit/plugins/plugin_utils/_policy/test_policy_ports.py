@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _policy_ports
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import ports as policy_ports
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _p
     ],
 )
 def test_ports_of_ssh(variables, facts, ports):
-    assert set(_policy_ports.ssh_ports(variables, facts)) == ports
+    assert set(policy_ports.ssh_ports(variables, facts)) == ports
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,14 @@ def test_ports_of_ssh(variables, facts, ports):
     ],
 )
 def test_ports_of_ssh_are_refused(settings, words):
-    ssh = _policy_ports.ssh_ports({"ansible_port": 2222}, {})
-    (line,) = _policy_ports.port_problems({"redis_port": 6379, **settings}, ssh)
+    ssh = policy_ports.ssh_ports({"ansible_port": 2222}, {})
+    (line,) = policy_ports.port_problems({"redis_port": 6379, **settings}, ssh)
     assert words in line
 
 
 def test_other_ports_are_taken():
     settings = {"redis_port": 6379, "firewall_ports": [{"port": 6379}], "firewall_reserved_ports": None}
-    assert _policy_ports.port_problems(settings, {22: "x"}) == []
+    assert policy_ports.port_problems(settings, {22: "x"}) == []
 
 
 @pytest.mark.parametrize(
@@ -50,21 +50,21 @@ def test_other_ports_are_taken():
     ],
 )
 def test_what_the_firewall_would_refuse_is_refused_before_anything_is_changed(ports, words):
-    (line,) = _policy_ports.firewall_problems({"firewall_ports": ports})
+    (line,) = policy_ports.firewall_problems({"firewall_ports": ports})
     assert words in line
 
 
 def test_a_trial_of_no_time_is_refused():
     settings = {"firewall_ports": [{"port": 6379, "sources": ["10.0.0.5"]}]}
-    (line,) = _policy_ports.firewall_problems({**settings, "firewall_rollback_after": -1})
+    (line,) = policy_ports.firewall_problems({**settings, "firewall_rollback_after": -1})
     assert line == "firewall_rollback_after is -1: set seconds, or 0 to keep new rules at once."
-    assert _policy_ports.firewall_problems({**settings, "firewall_rollback_after": 0}) == []
+    assert policy_ports.firewall_problems({**settings, "firewall_rollback_after": 0}) == []
 
 
 def test_firewall_that_can_be_made():
     ports = [{"port": 6379, "sources": ["10.0.0.5", "fd00::/64"]}]
-    assert _policy_ports.firewall_problems({"firewall_ports": ports, "firewall_reserved_ports": [6380]}) == []
-    assert _policy_ports.firewall_problems({}) == []
+    assert policy_ports.firewall_problems({"firewall_ports": ports, "firewall_reserved_ports": [6380]}) == []
+    assert policy_ports.firewall_problems({}) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_firewall_that_can_be_made():
     ],
 )
 def test_default_ports_are_open_to_the_allowed_sources(settings, purposes):
-    ports = _policy_ports.default_ports({**settings, "redis_allowed_sources": ["apps"]})
+    ports = policy_ports.default_ports({**settings, "redis_allowed_sources": ["apps"]})
     assert {entry["port"]: entry["purpose"] for entry in ports} == purposes
     assert all(entry["sources"] == ([] if entry["purpose"] == "reserved" else ["apps"]) for entry in ports)
 
@@ -108,7 +108,7 @@ TLS = {"redis_tls": "optional", "redis_tls_port": 6380}
     ],
 )
 def test_a_port_that_others_can_reach_needs_sources(settings, ports, words):
-    problems = _policy_ports.exposure_problems(settings, ports)
+    problems = policy_ports.exposure_problems(settings, ports)
     if words is None:
         assert problems == []
     else:
@@ -120,6 +120,6 @@ def test_a_port_that_others_can_reach_needs_sources(settings, ports, words):
 def test_half_of_the_internet_is_told_once():
     halves = ["64.0.0.0/2", "128.0.0.0/1"]
     ports = {"firewall_ports": [{"port": 6379, "sources": halves}]}
-    (line,) = _policy_ports.firewall_problems(ports)
+    (line,) = policy_ports.firewall_problems(ports)
     assert "firewall_ports (port 6379) has 64.0.0.0/2 and 128.0.0.0/1, which is half of the internet" in line
-    assert _policy_ports.firewall_problems({**ports, "redis_allowed_sources": halves}) == []
+    assert policy_ports.firewall_problems({**ports, "redis_allowed_sources": halves}) == []

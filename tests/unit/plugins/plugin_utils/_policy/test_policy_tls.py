@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_tls import is_name, tls_problems
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.tls import is_name, tls_problems
 
 GOOD = {
     "redis_tls": "required",

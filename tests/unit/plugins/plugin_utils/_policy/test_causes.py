@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._causes import root_causes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_instances import unused
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.causes import root_causes
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.instances import unused
 
 LOOKUP = "{{ query('celebrum.redis_hardening.redis_instances') | first }}"
 DEFAULTS = {

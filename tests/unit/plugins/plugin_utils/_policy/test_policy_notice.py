@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_notice import notice_problems
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.notice import notice_problems
 
-ROLES = Path(__file__).parents[4] / "roles"
+ROLES = Path(__file__).parents[5] / "roles"
 SSH = {22: "SSH's own port", 2222: "ansible_port"}
 GOOD = {
     "port_notice_enabled": True,

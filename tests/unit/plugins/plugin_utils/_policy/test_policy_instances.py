@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _policy_instances
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import instances as policy_instances
 
 GOOD = {
     "redis_instances": [{"name": "default"}],
@@ -38,7 +38,7 @@ INVENTORY = ["db1", "db2", "s3"]
 
 def problems(base, **more):
     settings = {**base, **more}
-    return _policy_instances.instance_problems(settings, "db1", INVENTORY, GOOD["redis_renamed_commands"])
+    return policy_instances.instance_problems(settings, "db1", INVENTORY, GOOD["redis_renamed_commands"])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ SPECS = {
 
 
 def test_values_of_an_instance_have_the_types_of_the_variables():
-    checked, found = _policy_instances.check_types([{"name": "a", "port": "7000", "users": [{"name": "x"}]}], SPECS)
+    checked, found = policy_instances.check_types([{"name": "a", "port": "7000", "users": [{"name": "x"}]}], SPECS)
     assert found == []
     # Nothing that is not there gets a default: the host's value counts.
     assert checked == [{"name": "a", "port": 7000, "users": [{"name": "x", "enabled": True}]}]
@@ -138,7 +138,7 @@ def test_values_of_an_instance_have_the_types_of_the_variables():
     ],
 )
 def test_types_that_are_refused(entry, words):
-    _checked, (line,) = _policy_instances.check_types([entry], SPECS)
+    _checked, (line,) = policy_instances.check_types([entry], SPECS)
     assert words in line
 
 
@@ -147,5 +147,5 @@ def test_a_check_sees_each_instance():
         return ["port is %d." % settings["redis_port"]] if settings["redis_port"] < 1024 else []
 
     settings = {"redis_port": 6379, "redis_instances": [{"name": "a", "port": 80}, {"name": "b"}]}
-    assert _policy_instances.of_each(check, settings) == ["redis_instances[0] (a): port is 80."]
-    assert _policy_instances.of_each(check, {**settings, "redis_port": 80}) == ["port is 80."]
+    assert policy_instances.of_each(check, settings) == ["redis_instances[0] (a): port is 80."]
+    assert policy_instances.of_each(check, {**settings, "redis_port": 80}) == ["port is 80."]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_sentinel import sentinel_problems
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.sentinel import sentinel_problems
 
-ROLE = Path(__file__).parents[4] / "roles" / "sentinel"
+ROLE = Path(__file__).parents[5] / "roles" / "sentinel"
 SECRET = "correct-horse-battery"
 GOOD = {
     "redis_sentinel_hosts": ["db1", "db2", "db3"],

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy import NEW_PASSWORD, SHORTEST_PASSWORD
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import normalise, rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import FEWEST, NEEDED, WORD
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
-    instances as inventory_instances,
-)
+
+from .._inventory import instances as inventory_instances
+from .general import NEW_PASSWORD, SHORTEST_PASSWORD
 
 # name -> smallest value, largest value, why.
 _RANGES = {

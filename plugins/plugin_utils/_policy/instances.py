@@ -10,11 +10,10 @@ import posixpath
 import re
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _arguments
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
-    instances as inventory_instances,
-)
+
+from .._inventory import instances as inventory_instances
+from . import arguments
 
 # It becomes part of the names of units, files and folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -48,7 +47,7 @@ def check_types(entries, specs):
                 close = get_close_matches(str(key), names, n=1)
                 problems.append("%s is unknown%s" % (where, ": did you mean %s?" % close[0] if close else "."))
                 continue
-            own[key], found = _arguments.check_value(where, value, spec)
+            own[key], found = arguments.check_value(where, value, spec)
             problems += found
         if "name" not in entry:
             problems.append("redis_instances[%d].name is missing: set it, to default for the package's service." % at)

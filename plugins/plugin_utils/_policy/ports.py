@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed, width_problems
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
-    instances as inventory_instances,
-)
+
+from .._inventory import instances as inventory_instances
 
 # What default_ports() and served_ports() look at.
 PORT_VARIABLES = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy import memory_bytes, policy_problems
+from .general import memory_bytes, policy_problems
 
 PREFIX = "redis_container_"
 HEALTH_USER = "healthcheck"

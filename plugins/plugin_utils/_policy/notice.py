@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import NOTICE_PORT
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_ports import served_ports
+
+from .ports import served_ports
 
 _RANGE = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._policy_cluster import cluster_problems
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.cluster import cluster_problems
 
 SIX = [{"host": f"10.0.0.{host}", "port": port, "zone": f"db{host}"} for host in (5, 6, 7) for port in (7000, 7001)]
 
