@@ -6,7 +6,7 @@ import json
 import pathlib
 import sys
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import report
 
 before, after = (json.loads(pathlib.Path(path).read_text()) for path in sys.argv[1:3])
-print(_report.compare(before, after))
+print(report.compare(before, after))

@@ -16,8 +16,11 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report, _waivers
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import (
+    report as report_report,
+    waivers as report_waivers,
+)
 
 # More failed findings than these are in report.txt only.
 SHOWN = 15
@@ -49,12 +52,12 @@ class ActionModule(ActionBase):
         )
         result = super().run(tmp, task_vars)
         inventory = {*((task_vars.get("groups") or {}).get("all") or ()), *(arguments["hosts"] or ())}
-        problems = _waivers.waiver_problems(arguments["waivers"])
-        problems += _waivers.host_problems(arguments["waivers"], inventory)
+        problems = report_waivers.waiver_problems(arguments["waivers"])
+        problems += report_waivers.host_problems(arguments["waivers"], inventory)
         if problems:
             raise AnsibleActionFail("\n".join(["The waivers are refused, no report was written:", *problems]))
 
-        report = _report.build_report(
+        report = report_report.build_report(
             self._collect(arguments["hosts"], arguments["findings_var"], task_vars),
             arguments["waivers"],
             datetime.datetime.now(datetime.UTC),
@@ -67,11 +70,11 @@ class ActionModule(ActionBase):
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 _write(path, json.dumps(report, indent=2) + "\n")
-                _write(text_path, _report.text_report(report))
+                _write(text_path, report_report.text_report(report))
             except OSError as error:
                 raise AnsibleActionFail("path: the report can't be written to %s: %s" % (folder, error)) from error
         # Not in the result, where callbacks indent and quote it beyond the width of a terminal.
-        Display().display("\n" + _report.text_report(report, limit=SHOWN))
+        Display().display("\n" + report_report.text_report(report, limit=SHOWN))
 
         totals = report["totals"]
         result.update(
@@ -95,22 +98,24 @@ class ActionModule(ActionBase):
         for host in map(str, hosts):
             findings = self._of_host(task_vars["hostvars"], host, name)
             if host in lost:
-                findings.append(_report.not_audited("the host failed or was unreachable before the audit was complete"))
+                findings.append(
+                    report_report.not_audited("the host failed or was unreachable before the audit was complete")
+                )
             elif not findings:
-                findings.append(_report.not_audited("the host has no findings in the variable %s" % name))
-            collected[host] = _report.once(findings)
+                findings.append(report_report.not_audited("the host has no findings in the variable %s" % name))
+            collected[host] = report_report.once(findings)
         return collected
 
     def _of_host(self, hostvars, host, name):
         if host not in hostvars or name not in hostvars[host]:
             return []
         try:
-            findings = _report.findings_of(_native(hostvars[host][name]))
+            findings = report_report.findings_of(_native(hostvars[host][name]))
         except AnsibleError as error:
-            return [_report.not_audited("the variable %s can't be evaluated: %s" % (name, error))]
+            return [report_report.not_audited("the variable %s can't be evaluated: %s" % (name, error))]
         for entry in findings:
             missing = [key for key in _KEYS if key not in entry]
-            if missing or entry["status"] not in STATUSES or entry["severity"] not in _report.SEVERITIES:
+            if missing or entry["status"] not in STATUSES or entry["severity"] not in report_report.SEVERITIES:
                 raise AnsibleActionFail(
                     "%s of %s has what is no finding of this collection (id %s): use the findings of a verify module."
                     % (name, host, entry["id"])

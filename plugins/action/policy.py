@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _waivers
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import declared as config_declared
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import roles as inventory_roles
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import expand_ports, refusal
@@ -24,6 +23,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
     sentinel as policy_sentinel,
     tls as policy_tls,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import waivers as report_waivers
 
 # Roles that leave the hosts alone: what system these have, and whether facts were gathered, does not matter.
 _ON_CONTROLLER = {"documents"}
@@ -102,7 +102,7 @@ class ActionModule(ActionBase):
         ):
             problems += check(settings)
         inventory = (variables.get("groups") or {}).get("all", ())
-        problems += _waivers.host_problems(settings.get("audit_waivers", []), inventory, "audit_waivers")
+        problems += report_waivers.host_problems(settings.get("audit_waivers", []), inventory, "audit_waivers")
         problems += policy_instances.instance_problems(
             settings,
             variables.get("inventory_hostname", ""),

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._take_over import text_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report.take_over import text_of
 
 
 class ActionModule(ActionBase):

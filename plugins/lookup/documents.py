@@ -42,16 +42,16 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._documents import (
-    VARIABLES,
-    DocumentProblem,
-    build_documents,
-)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import PolicyProblem
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import (
     native,
     role_defaults,
     sources_of,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report.documents import (
+    VARIABLES,
+    DocumentProblem,
+    build_documents,
 )
 
 

@@ -20,7 +20,8 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.add
     source_problems,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import COMMANDS, rename_problems
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import waiver_problems
+
+from .._report.waivers import waiver_problems
 
 TESTED_SYSTEMS = {"Debian": ("12", "13")}
 SHORTEST_PASSWORD = 16

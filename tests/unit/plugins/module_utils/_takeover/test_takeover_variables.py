@@ -14,7 +14,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover
     entry_of,
     without_hashes,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._take_over import text_of
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report.take_over import text_of
 from test_takeover import MB, SETTINGS, present, wanted
 
 HASH = "ab" * 32

@@ -6,16 +6,16 @@ import datetime
 import json
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _report
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.controls import CONTROLS
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES, finding
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import report as report_report
 from hypothesis import given, strategies as st
 
 NOW = datetime.datetime(2027, 1, 31, 23, 59, 58, tzinfo=datetime.UTC)
 
 
 def build(findings, waivers=()):
-    return _report.build_report(findings, list(waivers), NOW, "Redis audit")
+    return report_report.build_report(findings, list(waivers), NOW, "Redis audit")
 
 
 def entry(control="RH-NET-01", status="fail", **other):
@@ -43,11 +43,11 @@ def states(**hosts):
     ],
 )
 def test_findings_are_found_in_results(result, statuses):
-    assert [found["status"] for found in _report.findings_of(result)] == statuses
+    assert [found["status"] for found in report_report.findings_of(result)] == statuses
 
 
 def test_a_check_that_failed_tells_why():
-    (found,) = _report.findings_of({"failed": False, "msg": "The Python library redis is missing"})
+    (found,) = report_report.findings_of({"failed": False, "msg": "The Python library redis is missing"})
     assert found["id"] == "RH-AUD-01"
     assert found["actual"] == "The Python library redis is missing"
     assert found["remediation"]
@@ -62,25 +62,25 @@ def test_checks_that_failed_for_one_reason_are_one_finding():
         {"proves": "RH-TLS", "results": [{"msg": "no certificate"}]},
         {"proves": "RH-SEN", "results": [{"changed": False, "skipped": True}]},
     ]
-    found = _report.once(_report.findings_of(results))
+    found = report_report.once(report_report.findings_of(results))
     assert [(one["id"], one["instance"], one["subject"], one["actual"]) for one in found] == [
         ("RH-AUD-01", "default", "RH-ACL RH-CMD", why["msg"]),
         ("RH-AUD-01", "7000", "RH-ACL", why["msg"]),
         ("RH-NET-01", "", "", "open"),
         ("RH-AUD-01", "", "RH-TLS", "no certificate"),
     ]
-    assert _report.once([entry(), entry()]) == [entry(), entry()]
+    assert report_report.once([entry(), entry()]) == [entry(), entry()]
 
 
 def test_what_was_skipped_is_told_with_its_reason():
     skipped = [entry("RH-HST-03", "skipped"), entry("RH-VER-01", "skipped"), entry("RH-VER-01", "skipped")]
     report = build({"h1": skipped, **{"g%d" % at: [entry("RH-ACL-01", "skipped")] for at in range(5)}})
     report["findings"][0]["actual"] = "in a container"
-    text = _report.text_report(report)
+    text = report_report.text_report(report)
     assert "skipped RH-HST-03 on h1: in a container\n" in text
     assert "skipped RH-VER-01 RH-ACL-01 on 6 hosts: open\n" in text
-    assert "... and 1 more lines of what was skipped." in _report.text_report(report, limit=1)
-    assert "skipped RH" not in _report.text_report(build({"h1": [entry()]}))
+    assert "... and 1 more lines of what was skipped." in report_report.text_report(report, limit=1)
+    assert "skipped RH" not in report_report.text_report(build({"h1": [entry()]}))
 
 
 def test_the_report_counts():
@@ -104,7 +104,7 @@ def test_the_report_counts():
 
 
 def test_the_text_describes_what_failed_worst_first():
-    text = _report.text_report(
+    text = report_report.text_report(
         build(
             {
                 "h1": [
@@ -134,12 +134,12 @@ def test_the_text_describes_what_failed_worst_first():
 
 
 def test_several_hosts_have_a_sum():
-    text = _report.text_report(build({"h1": [entry()], "h2": [entry()]}))
+    text = report_report.text_report(build({"h1": [entry()], "h2": [entry()]}))
     assert ["all", "0", "2", "0", "0", "0", "2", "0", "0", "0"] in [line.split() for line in text.splitlines()]
 
 
 def test_the_terminal_gets_no_more_than_the_limit():
-    text = _report.text_report(build({"h%d" % n: [entry()] for n in range(5)}), limit=2)
+    text = report_report.text_report(build({"h%d" % n: [entry()] for n in range(5)}), limit=2)
     assert text.count("FAIL") == 2
     assert "... and 3 more." in text
 
@@ -149,7 +149,7 @@ def test_waivers_and_notes_are_shown():
         {"id": "RH-NET-01", "reason": "Lab only.", "until": "2027-01-31"},
         {"id": "RH-CFG-03", "reason": "x", "until": "2026-01-31"},
     ]
-    text = _report.text_report(build({"h1": [entry()]}, waivers))
+    text = report_report.text_report(build({"h1": [entry()]}, waivers))
     assert "waived  RH-NET-01 h1 until 2027-01-31: Lab only." in text
     assert "note    The waiver for RH-CFG-03 ended on 2026-01-31 and does not apply." in text
 
@@ -169,12 +169,12 @@ reports = st.dictionaries(st.text(min_size=1, max_size=90), st.lists(findings, m
 
 @given(reports, st.none() | st.integers(0, 3))
 def test_texts_fit_a_terminal_and_hold_nothing_that_steers_it(report, limit):
-    check_text(_report.text_report(report, limit))
+    check_text(report_report.text_report(report, limit))
 
 
 @given(reports, reports)
 def test_comparisons_fit_a_terminal_and_hold_nothing_that_steers_it(before, after):
-    check_text(_report.compare(before, after))
+    check_text(report_report.compare(before, after))
 
 
 def check_text(text):
@@ -205,7 +205,7 @@ def test_before_and_after():
         h1={"RH_NET_01": "pass", "RH_ACL_01": "pass", "RH_CFG_03": "pass", "RH_HST_02": "pass", "RH_CFG_01": "fail"},
         h2={"RH_NET_01": "error"},
     )
-    text = _report.compare(before, after)
+    text = report_report.compare(before, after)
     assert rows(text) == {
         "Failed controls": (5, 1),
         "critical": (3, 0),
@@ -231,11 +231,11 @@ def test_before_and_after():
 def test_a_control_counts_once_and_by_its_worst_finding():
     before = build({"h1": [entry(subject=name) for name in "abc"] + [entry(status="pass")]})
     after = build({"h1": [entry(status="pass"), entry(subject="b"), entry(status="error")]})
-    assert rows(_report.compare(before, after))["Failed controls"] == (1, 1)
-    assert rows(_report.compare(before, after))["Open doors"] == (3, 1)
-    assert "Mended" not in _report.compare(before, after)
+    assert rows(report_report.compare(before, after))["Failed controls"] == (1, 1)
+    assert rows(report_report.compare(before, after))["Open doors"] == (3, 1)
+    assert "Mended" not in report_report.compare(before, after)
 
 
 def test_nothing_changed():
     report = states(h1={"RH_NET_01": "fail"})
-    assert "\n\n" not in _report.compare(report, report)
+    assert "\n\n" not in report_report.compare(report, report)

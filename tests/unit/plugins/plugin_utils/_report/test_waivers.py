@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import (
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report.waivers import (
     apply_waivers,
     host_problems,
     waiver_problems,

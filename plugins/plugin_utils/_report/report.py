@@ -13,7 +13,8 @@ import textwrap
 from collections.abc import Mapping
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._waivers import apply_waivers
+
+from .waivers import apply_waivers
 
 SCHEMA_VERSION = 1
 WIDTH = 80

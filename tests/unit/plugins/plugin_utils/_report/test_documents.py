@@ -6,11 +6,11 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils import _documents
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import Sources
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import documents as report_documents
 
 _spec = importlib.util.spec_from_file_location(
-    "redis_port_notice", Path(__file__).parents[4] / "roles/port_notice/files/redis_port_notice.py"
+    "redis_port_notice", Path(__file__).parents[5] / "roles/port_notice/files/redis_port_notice.py"
 )
 program = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(program)
@@ -46,7 +46,7 @@ def host(**other):
 
 
 def documents(**hosts):
-    return _documents.build_documents(hosts, SOURCES)
+    return report_documents.build_documents(hosts, SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_notice_is_what_the_service_says(ports, documentation, contact):
     words += ["--documentation", documentation, "--contact", contact]
     said = program.Service.__new__(program.Service)
     said.options = program.parse(words)
-    assert _documents.notice_text(6380, ports, documentation, contact) == said.text(6380)
+    assert report_documents.notice_text(6380, ports, documentation, contact) == said.text(6380)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_notice_is_what_the_service_says(ports, documentation, contact):
     ],
 )
 def test_who_is_meant(entry, text):
-    assert _documents.audience(entry, SOURCES) == text
+    assert report_documents.audience(entry, SOURCES) == text
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_hosts_that_say_the_same_say_it_once():
 
 
 def test_a_policy_that_means_nobody_is_refused_with_the_host():
-    with pytest.raises(_documents.DocumentProblem, match=r"^b: firewall_ports\[0\] \(port 6379\): sources\[0\]"):
+    with pytest.raises(report_documents.DocumentProblem, match=r"^b: firewall_ports\[0\] \(port 6379\): sources\[0\]"):
         documents(a=host(), b=host(firewall_ports=[{"port": 6379, "sources": ["nobody"]}]))
-    with pytest.raises(_documents.DocumentProblem, match="documents_hosts"):
+    with pytest.raises(report_documents.DocumentProblem, match="documents_hosts"):
         documents()
