@@ -26,7 +26,7 @@ def main():
     print("What the collection makes so and proves. The id is part of the task's name, is its tag, and stands in every")
     print("finding. `sources` are the documents that ask for it: guide, overview, ports, design, and the mitigation")
     print("strategies by number.\n")
-    print("This page is made from `plugins/module_utils/_controls.py` by `./run docs`.")
+    print("This page is made from `plugins/module_utils/_audit/controls.py` by `./run docs`.")
     for control in CONTROLS:
         if control.split("-")[1] not in GROUPS:
             sys.exit(f"{control} belongs to no group of this page")

@@ -99,8 +99,8 @@ def test_it_is_gone_after_an_exception_inside(program):
 def test_it_dies_with_its_parent(program):
     code = (
         "import os, signal\n"
-        "from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import throwaway_server\n"
-        "with throwaway_server(%r, ['ok']):\n    os.kill(os.getpid(), signal.SIGKILL)\n" % program.binary
+        "from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import scratch_server\n"
+        "with scratch_server.throwaway_server(%r, ['ok']):\n    os.kill(os.getpid(), signal.SIGKILL)\n" % program.binary
     )
     subprocess.run([sys.executable, "-c", code])
     for _attempt in range(100):
