@@ -31,7 +31,7 @@ def somebody_elses(files, code):
 
 
 def test_redis_is_left_alone_inside_and_nothing_stays_behind(files, tmp_path):
-    with apt_without_start.left_alone(**files):
+    with left_alone(**files):
         assert answer(files, "redis-server.service", "restart") == 101
         assert answer(files, "--quiet", "redis-sentinel", "start", "2") == 101
         assert answer(files, "redis-server@7000.service", "restart") == 101
@@ -48,7 +48,7 @@ def test_it_ends_with_an_error(files):
 
 def test_somebody_elses_keeps_its_say_and_comes_back(files):
     somebody_elses(files, 104)
-    with apt_without_start.left_alone(**files):
+    with left_alone(**files):
         assert answer(files, "redis-server.service", "restart") == 101
         assert answer(files, "ssh.service", "restart") == 104
     assert answer(files, "redis-server.service", "restart") == 104
@@ -77,7 +77,7 @@ def test_what_a_killed_run_leaves_behind_has_no_effect_and_goes(files, code):
     killed_inside(files)
     assert os.path.exists(files["path"])
     assert answer(files, "redis-server.service", "restart") == (code or 0)
-    with apt_without_start.left_alone(**files):
+    with left_alone(**files):
         assert answer(files, "redis-server.service", "restart") == 101
     assert os.path.exists(files["path"]) == bool(code)
     assert answer(files, "redis-server.service", "restart") == (code or 0)
