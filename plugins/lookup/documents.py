@@ -42,7 +42,7 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import PolicyProblem
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.networks import PolicyProblem
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import (
     native,
     role_defaults,

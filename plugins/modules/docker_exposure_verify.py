@@ -218,6 +218,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import (
     evaluate as nftables_evaluate,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 
 
 def prove(module, policy):
@@ -262,7 +263,7 @@ def main():
         policy = firewall_policy.build_policy(
             *(module.params[name] for name in ("ports", "reserved_ports", "docker_bridges")),
         )
-    except firewall_policy.PolicyProblem as problem:
+    except host_networks.PolicyProblem as problem:
         module.fail_json(msg=str(problem))
     containers, findings = prove(module, policy)
     module.exit_json(changed=False, containers=containers, findings=findings, summary=count(findings))

@@ -176,6 +176,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     trial as firewall_trial,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.ufw import rules as ufw_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 
 
 def refuse_dangers(module, policy, backend):
@@ -230,7 +231,7 @@ def main():
         firewall_trial.confirm(module)
     try:
         present(module, firewall_policy.build_policy(*(options[name] for name in firewall_policy.OPTIONS)))
-    except (firewall_policy.PolicyProblem, firewall_host.HostProblem) as problem:
+    except (host_networks.PolicyProblem, firewall_host.HostProblem) as problem:
         module.fail_json(msg=str(problem))
 
 

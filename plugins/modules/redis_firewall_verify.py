@@ -86,6 +86,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     host as firewall_host,
     policy as firewall_policy,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 
 
 def family_findings(module, policy, family):
@@ -126,7 +127,7 @@ def main():
     options = module.params
     try:
         policy = firewall_policy.build_policy(*(options[name] for name in firewall_policy.OPTIONS))
-    except firewall_policy.PolicyProblem as problem:
+    except host_networks.PolicyProblem as problem:
         module.fail_json(msg=str(problem))
     findings = [one for family in firewall_policy.FAMILIES for one in family_findings(module, policy, family)]
     findings.append(unit_finding(module))

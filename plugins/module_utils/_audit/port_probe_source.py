@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import socket
 
-from .._firewall.policy import parse_source
+from .._host.networks import parse_source
 
 ADVICE = "Set audit_outside_hosts to another host, which the policy does not name: for this one the port is to be open."
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from .._audit.findings import verdict
+from .._host import networks as host_networks
 from . import evaluate as evaluator, policy as firewall_policy
 from .iptables import kernel as iptables_kernel, rules as iptables_rules
 
@@ -155,7 +156,7 @@ def closed_doors(policy, family, ruleset, hook):
 
 def fates(named, ruleset, chains, hook):
     """Yield (who, verdicts) for the named networks, and for parts of them that rules tell from the rest."""
-    others = evaluator.spoken_of(chains) - set(firewall_policy.outermost(named))
+    others = evaluator.spoken_of(chains) - set(host_networks.outermost(named))
     for network in named:
         for source in evaluator.spots(network, others):
             part = str(network) if source == network[0] else "%s of %s" % (source, network)

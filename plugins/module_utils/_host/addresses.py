@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from .._firewall.policy import PolicyProblem, parse_source
+from .networks import PolicyProblem, parse_source
 
 # The most that Redis takes (CONFIG_BINDADDR_MAX).
 MOST_ADDRESSES = 16

@@ -13,10 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import (
-    PolicyProblem,
-    parse_source,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.networks import PolicyProblem, parse_source
 
 # Names asked for at a time; small resolvers lose what is more.
 RESOLVERS = 8

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed, width_problems
 
 from .._inventory import instances as inventory_instances
@@ -167,7 +168,7 @@ def firewall_problems(settings):
             settings.get("firewall_reserved_audience", "drop"),
             settings.get("firewall_reserved_notice", False),
         )
-    except firewall_policy.PolicyProblem as refused:
+    except host_networks.PolicyProblem as refused:
         return ["firewall_%s." % problem for problem in refused.problems]
     # What redis_allowed_sources has is told under that name.
     allowed = settings.get("redis_allowed_sources")

@@ -10,7 +10,8 @@ pass the other tables of the host, because in nftables only a drop is final.
 
 from __future__ import annotations
 
-from ..policy import FAMILIES, MARK, NOTICE_PORT, outermost
+from ..._host.networks import outermost
+from ..policy import FAMILIES, MARK, NOTICE_PORT
 
 FAMILY, TABLE = "inet", "redis_ports"
 HOST_CHAIN, CONTAINER_CHAIN, NOTICE_CHAIN = "host", "containers", "notice"

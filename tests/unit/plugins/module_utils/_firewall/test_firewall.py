@@ -11,10 +11,9 @@ import ipaddress
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import rules as iptables_rules
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import (
-    PolicyProblem,
-    build_policy,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import build_policy
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.networks import PolicyProblem
 
 
 def entry(port, *sources, purpose="data"):
@@ -32,7 +31,7 @@ def entry(port, *sources, purpose="data"):
     ],
 )
 def test_sources(text, network):
-    assert firewall_policy.parse_source(text) == ipaddress.ip_network(network)
+    assert host_networks.parse_source(text) == ipaddress.ip_network(network)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_sources(text, network):
 )
 def test_refused_sources(text, message):
     with pytest.raises(PolicyProblem, match="(?s).*" + message.replace("(", r"\(")):
-        firewall_policy.parse_source(text)
+        host_networks.parse_source(text)
 
 
 def test_all_problems_are_told_at_once():

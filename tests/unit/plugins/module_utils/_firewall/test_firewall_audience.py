@@ -18,6 +18,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     kernel as iptables_kernel,
     rules as iptables_rules,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 from hypothesis import given, strategies as st
 
 FAMILIES = st.sampled_from(firewall_policy.FAMILIES)
@@ -110,9 +111,7 @@ def test_the_notice_is_not_for_nothing():
 
 def test_its_port_is_its_own():
     entries = [{"port": firewall_policy.NOTICE_PORT, "sources": [], "purpose": "data"}]
-    with pytest.raises(
-        firewall_policy.PolicyProblem, match="ports: 63790 is the notice's own; give Redis another port"
-    ):
+    with pytest.raises(host_networks.PolicyProblem, match="ports: 63790 is the notice's own; give Redis another port"):
         firewall_policy.build_policy(entries, [6379], [], notice=True)
     assert firewall_policy.build_policy(entries, [6379], []).ports == [6379, firewall_policy.NOTICE_PORT]
 

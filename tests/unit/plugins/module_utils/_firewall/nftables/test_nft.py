@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import rules as iptables_rules
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import rules as nftables_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 from hypothesis import given, strategies as st
 from test_firewall_kernel import POLICY
 
@@ -126,7 +127,7 @@ def test_elements_do_not_overlap():
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(24, 32)), min_size=1, max_size=20))
 def test_elements_mean_the_same_addresses(pairs):
     networks = {ipaddress.ip_network("10.0.0.%d/%d" % (last, length), strict=False) for last, length in pairs}
-    kept = firewall_policy.outermost(sorted(networks, key=firewall_policy._network_order))
+    kept = host_networks.outermost(sorted(networks, key=host_networks._network_order))
     assert {int(one) for network in kept for one in network} == {int(one) for network in networks for one in network}
     assert not any(one != other and one.overlaps(other) for one in kept for other in kept)
 
