@@ -170,12 +170,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.apply import ApplyFailed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import Run
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, printable
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
     redis_argument_spec,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import printable
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.scratch_server import StartFailed
 
 

@@ -78,12 +78,12 @@ anonymous:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config, sockets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import (
-    Refused,
     desired,
     hidden_names,
     hide_misplaced_secrets,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.verify import READ, Verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 
 

@@ -73,7 +73,7 @@ import datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import included as files
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import (
     copies as keeping,
     processes as find,

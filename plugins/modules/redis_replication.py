@@ -106,6 +106,7 @@ import time
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
@@ -150,11 +151,11 @@ def decide(module, members, missing):
             try:
                 told = replication_nodes.sentinel_master(params, params["absent"] == "fail")
             except ValueError as problem:
-                raise replication_plan.Refused(str(problem), passing=True) from problem
+                raise Refused(str(problem), passing=True) from problem
             gone = replication_nodes.addresses_of(missing) - {place for node in nodes for place in node.addresses}
             plan = replication_plan.plan(nodes, told, gone)
             return nodes, replace(plan, follow=(*plan.follow, *(name for name in astray if name not in plan.follow)))
-        except replication_plan.Refused as refused:
+        except Refused as refused:
             if not refused.passing or time.monotonic() > end:
                 module.fail_json(msg="%s: %s" % (unchanged(module), refused))
         time.sleep(PAUSE)

@@ -178,10 +178,10 @@ stale:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import (
     client as sentinel_client,
-    plan as sentinel_plan,
     run as sentinel_run,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import option_problems
@@ -220,7 +220,7 @@ def main():
     sentinel = sentinel_client.Sentinel(module.params, client)
     try:
         result = sentinel_run.run(module, sentinel)
-    except sentinel_plan.Refused as refused:
+    except Refused as refused:
         module.fail_json(msg="the Sentinel was not changed: %s" % refused)
     except redis_connection.ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)

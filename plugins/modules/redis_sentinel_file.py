@@ -113,7 +113,7 @@ import stat
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import guarded_file as guarded
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import systemd as host_systemd
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import file as sentinel_file
 

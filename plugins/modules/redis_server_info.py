@@ -79,13 +79,13 @@ anonymous:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import sockets
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.live import parse_info
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
     connection as redis_connection,
     info as server_info,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import parse_info
 
 
 def main():

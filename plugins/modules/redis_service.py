@@ -196,7 +196,7 @@ gap:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config_desired
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
@@ -249,7 +249,7 @@ def place_guard(module):
         changed, before, after = service_start_guard.install(
             module.params["unit"], module.params["start_guard"], module.check_mode
         )
-    except (config_desired.Refused, OSError) as problem:
+    except (Refused, OSError) as problem:
         module.fail_json(msg="The start guard can't be put in place: %s" % problem)
     path = "%s/%s.json" % (service_start_guard.SETTINGS, module.params["unit"])
     differs = dict(before_header=path, after_header=path, before=before, after=after)

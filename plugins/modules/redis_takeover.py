@@ -155,7 +155,7 @@ missing:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.run import Look
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.variables import Kept, without_hashes

@@ -111,9 +111,12 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import open_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    connection as redis_connection,
+    replies as redis_replies,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import (
     certificates as tls_certificates,
     files as tls_files,
@@ -183,7 +186,7 @@ class Server:
 
     def files_are_newer(self):
         """Return whether the files have changed since the server started, so that it may not have loaded them."""
-        info = live_config.parse_info(self.client.execute_command("INFO", "server"))
+        info = redis_replies.parse_info(self.client.execute_command("INFO", "server"))
         return os.stat(self.params["ca_file"]).st_mtime > time.time() - int(info["uptime_in_seconds"]) - 1
 
     def load(self):

@@ -10,8 +10,9 @@ import copy
 from dataclasses import dataclass, field
 
 from .._redis.connection import ConnectionProblem, open_client, password_of
+from .._redis.replies import printable
 from .compare import describe
-from .users import AclError, hash_of, line_of, printable, redacted
+from .users import AclError, hash_of, line_of, redacted
 
 # So many lines of users to be removed are shown in a diff; a server may have 100,000 of them.
 _LINES_OF_DIFF = 1000

@@ -9,10 +9,10 @@ from __future__ import annotations
 from .._audit.findings import finding
 from .._redis.commands import live_names
 from .._redis.connection import ConnectionProblem, endpoint
+from .._redis.replies import text
 from . import verify
 from .probe import SKIPPED, Outcome, anonymous_problem, dry_run, queue, try_wrong_passwords
 from .server import AclServer
-from .users import text
 
 
 class Audit:

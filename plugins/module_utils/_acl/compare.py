@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import functools
 
-from .users import printable, words_of
+from .._redis.replies import printable
+from .users import words_of
 
 
 class CommandTable:

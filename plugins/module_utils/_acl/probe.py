@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .._redis import connection as redis_connection
 from .._redis.connection import REDIS_PY_VERSION, ConnectionProblem, explain, open_client, pipeline
-from .users import raw
+from .._redis.replies import raw
 
 ALLOWED, DENIED, ABSENT, NO_USER, ERROR, SKIPPED = "allowed", "denied", "absent", "no user", "error", "skipped"
 

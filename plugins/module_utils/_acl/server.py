@@ -12,8 +12,9 @@ from dataclasses import replace
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names
 from .._redis.connection import ConnectionProblem, endpoint, explain, pipeline
+from .._redis.replies import printable, raw, text
 from .compare import CommandTable, differences
-from .users import AclError, parse_line, printable, raw, redacted, text, words_of
+from .users import AclError, parse_line, redacted, words_of
 
 # No server knows this rule. At the end of ACL SETUSER it makes the server check all rules before it, and set nothing.
 _NOT_A_RULE = "only-check-the-rules-before"

@@ -13,6 +13,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from .._redis.replies import printable
+
 _HASH = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"%(R|W|RW|WR)~", re.IGNORECASE)
 # What ends a word in an ACL file; the server refuses the same characters in names and patterns.
@@ -45,21 +47,6 @@ class User:
     rights: Permissions = Permissions()
     selectors: tuple = ()
     other: frozenset = frozenset()
-
-
-def text(reply):
-    """Return a server's bytes as text that raw() turns back into the same bytes."""
-    return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else str(reply)
-
-
-def raw(words):
-    """Return the words of a command as the bytes to send."""
-    return [word.encode("utf-8", "surrogateescape") for word in words]
-
-
-def printable(name):
-    """Return text that can be shown and stored as JSON: a byte that is no UTF-8 becomes \\xNN."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def hash_of(password):

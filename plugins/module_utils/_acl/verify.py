@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from .._audit.findings import finding, verdict
+from .._redis.replies import printable, text
 from .compare import describe
 from .probe import ALLOWED, DENIED, ERROR, NO_USER, SKIPPED
-from .users import line_of, printable, redacted, text
+from .users import line_of, redacted
 
 CONTROLS = tuple("RH-ACL-0%d" % number for number in range(1, 8))
 

@@ -10,9 +10,9 @@ import ipaddress
 import re
 import socket
 
-from .._config.live import text
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names, rename_problems
+from .._redis.replies import text
 from .nodes import parse_nodes
 from .state import Asked, Problem
 

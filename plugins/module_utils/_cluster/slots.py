@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 
-from .._config.live import text
 from .._redis.connection import redis
+from .._redis.replies import text
 
 # Slots that are open at a time: few, because an interrupted run leaves them open; not one, because of the round trips.
 SLOTS_AT_A_TIME = 32

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import difflib
 
+from .._errors import Refused
 from .._redis.commands import rename_lines, rename_problems
+from .._redis.replies import printable
 from . import directives as table, values
 from .syntax import split_line
 
 HEADER = "# Managed by celebrum.redis_hardening. Changes made here are undone; change the inventory instead."
-
-
-class Refused(Exception):
-    """The request can't be carried out; the text says why and what to set. Nothing has been changed."""
 
 
 def desired(settings, secret_settings, renamed):
@@ -157,8 +155,3 @@ def shown_value(directive, text, secret_names=()):
     if values.is_secret(directive) or directive in secret_names:
         return values.fingerprint(text)
     return printable(text)
-
-
-def printable(text):
-    """Return the text with bytes that are not UTF-8 spelled out, so that it can go into JSON."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -12,7 +12,7 @@ import os
 import pwd
 import tempfile
 
-from .desired import Refused
+from .._errors import Refused
 
 
 def problems(params):

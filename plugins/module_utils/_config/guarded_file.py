@@ -17,8 +17,8 @@ import pwd
 import secrets
 import stat
 
+from .._errors import Refused
 from . import file as files
-from .desired import Refused
 
 _LARGEST = 1 << 20
 _UNSUPPORTED = ("seuser", "serole", "setype", "selevel", "attributes")

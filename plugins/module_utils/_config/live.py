@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 
+from .._errors import Refused
 from .._redis.commands import COMMANDS, live_names
 from .._redis.connection import pipeline
+from .._redis.replies import parse_info, raw, text
 from . import directives as table, values
-from .desired import Refused, suggestion
+from .desired import suggestion
 
 # What decides which data a restart loads; read whether declared or not.
 DATA_DIRECTIVES = ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname")
@@ -45,28 +47,6 @@ class Live:
     def value(self, directive):
         """Return the text of a directive by any of its names, None when the server does not have it."""
         return next((self.values[name] for name in values.spellings(directive) if name in self.values), None)
-
-
-def text(reply):
-    """Return a reply as text; bytes that are not UTF-8 survive the way back."""
-    return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else str(reply)
-
-
-def raw(words):
-    """Return the words as bytes to send; the opposite of text()."""
-    return [word.encode("utf-8", "surrogateescape") for word in words]
-
-
-def parse_info(reply):
-    """Return {field: text} of an INFO reply. Raises Refused when it is none."""
-    fields = {}
-    for line in text(reply).splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields[name] = value
-    if isinstance(reply, Exception) or "redis_version" not in fields:
-        raise Refused("INFO gave no server version (%s): the user needs +info." % text(reply)[:120])
-    return fields
 
 
 def read(client, directives, renamed, renamed_in_file=None):

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import socket
 
+from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names, normalise
 from .._redis.scratch_server import StartFailed, throwaway_server
@@ -24,8 +25,6 @@ from . import (
     rewritten,
     values,
 )
-
-Refused = config.Refused
 
 
 def open_connection(params):

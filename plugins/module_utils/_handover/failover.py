@@ -16,10 +16,10 @@ from __future__ import annotations
 import contextlib
 import time
 
+from .._errors import Refused
 from .._redis.connection import ConnectionProblem
 from .._sentinel.client import Sentinel
 from . import peers
-from .rules import Refused
 
 POLL = 0.05
 NEED = "min-replicas-to-write"

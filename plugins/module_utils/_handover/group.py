@@ -10,11 +10,11 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 
+from .._errors import Refused
 from .._redis.connection import ConnectionProblem
 from .._sentinel.client import resolve
 from .._service.data_safety import unaskable
 from . import peers, rules
-from .rules import Refused
 
 PAUSE = 0.2
 # What does not pass by waiting.

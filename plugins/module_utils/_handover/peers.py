@@ -12,13 +12,14 @@ import time
 import types
 
 from .._cluster.nodes import parse_nodes
-from .._config import desired as config_desired, guarded_file as config_guarded_file
-from .._config.live import text
+from .._config import guarded_file as config_guarded_file
+from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names
+from .._redis.replies import text
 from .._sentinel.client import Sentinel, fields, resolve
 from .._service.data_safety import reach
-from .rules import Refused, Watch, behind, following, parse_info
+from .rules import Watch, behind, following, parse_info
 
 COMMANDS = ("INFO", "CLIENT", "CLUSTER", "CONFIG", "REPLICAOF", "SLAVEOF")
 # A replica that is further behind than what is written in this time is not in step.
@@ -197,7 +198,7 @@ def config_text(params):
     path = params.get("config_file")
     try:
         found = config_guarded_file.read(path) if path else None
-    except config_desired.Refused as problem:
+    except Refused as problem:
         raise Refused(str(problem)) from problem
     if found is None:
         raise Refused(
@@ -219,5 +220,5 @@ def write_following(params, before, host, port):
             return
         mode = stat.S_IMODE(os.lstat(path).st_mode)
         config_guarded_file.write(types.SimpleNamespace(params=dict(owner=None, group=None, mode=mode)), path, wanted)
-    except (config_desired.Refused, OSError) as problem:
+    except (Refused, OSError) as problem:
         raise Refused(str(problem)) from problem

@@ -10,11 +10,11 @@ import contextlib
 import time
 from dataclasses import dataclass
 
+from .._errors import Refused
 from .._redis.connection import ConnectionProblem
 from .._service.data_safety import CannotAsk, DataAtRisk, secure_data
 from . import failover, peers, rules
 from .group import PAUSE, Group
-from .rules import Refused
 
 OVERRIDE = " (allow_data_loss overrides this.)"
 

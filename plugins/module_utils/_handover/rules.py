@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .._errors import Refused
+
 _DOWN = {"s_down", "o_down", "disconnected"}
-
-
-class Refused(Exception):
-    """Restarting now would risk data or the group. passing: a little later the servers may say something else."""
-
-    def __init__(self, text, passing=False):
-        super().__init__(text)
-        self.passing = passing
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import os
 import re
 
 from .._audit.findings import finding
-from .._config.live import text
 from .._host.versions import FIXES, assess
+from .replies import text
 
 SECTIONS = {
     "role": (

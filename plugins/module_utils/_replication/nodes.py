@@ -10,9 +10,9 @@ import contextlib
 import re
 import socket
 
-from .._config.live import text
 from .._redis import connection as redis_connection
 from .._redis.commands import live_names
+from .._redis.replies import text
 from .plan import Node, told_node, where_masters_are
 
 COMMANDS = ("INFO", "CONFIG", "REPLICAOF")

@@ -12,13 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-
-class Refused(Exception):
-    """What the servers say can't be acted upon. passing: a little later they may say something else."""
-
-    def __init__(self, text, passing=False):
-        super().__init__(text)
-        self.passing = passing
+from .._errors import Refused
 
 
 @dataclass(frozen=True)

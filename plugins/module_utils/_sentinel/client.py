@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import socket
 
-from .._config.live import text
 from .._redis import connection as redis_connection
+from .._redis.replies import text
 from .plan import Peer, View, parse_file
 
 NO_SUCH_MASTER = "No such master with that name"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from .._config import desired as config, values
-from .._config.desired import Refused
+from .._errors import Refused
 
 # What belongs to the Sentinel itself, or to redis_sentinel and redis_acl, which change it live.
 _NOT_HERE = ("sentinel", "user", "include", "rename-command", "requirepass")

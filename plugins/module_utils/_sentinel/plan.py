@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .._errors import Refused
 from .options import is_address, passed_on
 
 # option -> Sentinel's name for it. The first are shown by SENTINEL MASTER, the second only by the Sentinel's own file,
@@ -33,14 +34,6 @@ GLOBAL = {
 }
 SECRETS = ("auth-pass", "sentinel-pass")
 _DOWN = {"s_down", "o_down", "disconnected"}
-
-
-class Refused(Exception):
-    """Nothing may be changed. passing: a little later the servers may say something else."""
-
-    def __init__(self, text, passing=False):
-        super().__init__(text)
-        self.passing = passing
 
 
 @dataclass(frozen=True)

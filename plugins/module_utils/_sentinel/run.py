@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from .._errors import Refused
 from .._redis import connection as redis_connection
 from . import client, plan
 
@@ -25,7 +26,7 @@ def look(module, sentinel):
             view = sentinel.view(client.ask_peers(params) if params["state"] == "present" else ())
             plan.check(view)
             return view, target(params, view)
-        except plan.Refused as refused:
+        except Refused as refused:
             if not refused.passing or time.monotonic() > end:
                 raise
         time.sleep(PAUSE)
@@ -51,7 +52,7 @@ def try_login(module, address):
         client.open_data(module.params, address).close()
     except redis_connection.ConnectionProblem as problem:
         if problem.kind == "auth":
-            raise plan.Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
+            raise Refused("auth_user and auth_pass do not open the master: %s" % problem) from problem
         module.warn("auth_pass could not be tried on the master: %s" % problem)
 
 

@@ -15,8 +15,9 @@ import shutil
 import stat
 
 from .._config import desired as config_desired, file as config_file, guarded_file as guarded, rewritten
+from .._errors import Refused
+from .._redis.replies import printable
 
-Refused = config_desired.Refused
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 # Folders beside those of the instances, which belong to the default instance and to Sentinel.
 _TAKEN = ("appendonlydir", "conf", "sentinel")
@@ -82,7 +83,7 @@ class Files:
                     raise Refused(
                         "purge %s: nothing was deleted. By %s its %s is %s, which is not where this collection puts "
                         "it, %s: delete its files yourself, that configuration last."
-                        % (self.name, path, name, config_desired.printable(" ".join(words)), places[name])
+                        % (self.name, path, name, printable(" ".join(words)), places[name])
                     )
         return [
             *self._matching(os.path.dirname(self.config), {self.config, self.aclfile}.__contains__),

@@ -13,8 +13,8 @@ import os
 import re
 import stat
 
-from .._config.desired import Refused
 from .._config.guarded_file import open_folder
+from .._errors import Refused
 
 LINES = 20
 WIDTH = 300

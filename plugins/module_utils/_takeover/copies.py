@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
-from .._config.desired import Refused
 from .._config.included import plain_text
+from .._errors import Refused
 
 
 def with_users(old, *aclfiles):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from .._acl import users as acl_users
 from .._config import desired as config_desired, included as files
+from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.scratch_server import StartFailed, throwaway_server
 from . import losses as takeover, processes as find, server as asking
@@ -107,7 +108,7 @@ class Look:
             with throwaway_server(binary, []) as path:
                 return asking.defaults_of(path)
         except (StartFailed, redis_connection.ConnectionProblem, redis_connection.redis.RedisError, OSError) as problem:
-            raise config_desired.Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
+            raise Refused("%s can't be started on trial: %s" % (binary, problem)) from problem
 
 
 _ENGINES = ("redis", "valkey")

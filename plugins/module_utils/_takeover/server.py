@@ -10,9 +10,10 @@ import re
 
 from .._acl import users as acl_users
 from .._config import hazards, live as live_config, values
-from .._config.live import text
+from .._redis import replies as redis_replies
 from .._redis.commands import live_names
 from .._redis.connection import ConnectionProblem, open_client, pipeline
+from .._redis.replies import text
 from .losses import Client, Present
 
 _COMMANDS = ["CONFIG", "INFO", "ACL", "CLIENT", "MODULE"]
@@ -146,10 +147,10 @@ def parse_clients(listing, own):
             continue
         found.append(
             Client(
-                user=acl_users.printable(said.get("user") or "default"),
+                user=redis_replies.printable(said.get("user") or "default"),
                 addr=said["addr"],
                 laddr=said.get("laddr", ""),
-                name=acl_users.printable(said.get("name", "")),
+                name=redis_replies.printable(said.get("name", "")),
                 flags=said.get("flags", "N"),
                 idle=_number(said.get("idle")),
             )
@@ -185,7 +186,7 @@ def _parsed_users(listing):
 
 def _modules(reply):
     return sorted(
-        acl_users.printable(pairs([word for word in entry if not isinstance(word, list)]).get("name", "unknown"))
+        redis_replies.printable(pairs([word for word in entry if not isinstance(word, list)]).get("name", "unknown"))
         for entry in (reply if isinstance(reply, list) else [])
         if isinstance(entry, list)
     )

@@ -16,16 +16,13 @@ import shutil
 import stat
 import tempfile
 
+from .._errors import Refused
 from . import certificates
 
 CA, CERTIFICATE, KEY = "ca.crt", "redis.crt", "redis.key"
 MODES = {CA: 0o644, CERTIFICATE: 0o644, KEY: 0o640}
 FOLDER_MODE = 0o750
 PREVIOUS = ".previous"
-
-
-class Refused(Exception):
-    """What is asked for can't be done; nothing was changed."""
 
 
 def pem(text):

@@ -11,6 +11,7 @@ import grp
 import os
 import time
 
+from .._errors import Refused
 from . import certificates, files as tls_files
 
 
@@ -38,10 +39,10 @@ class Certificate:
         if params["controller_time"] is not None:
             problem = certificates.clock_problem(self.now, params["controller_time"], params["max_clock_skew"])
             if problem:
-                raise tls_files.Refused(problem)
+                raise Refused(problem)
         problem = tls_files.place_problem(params["path"], parent_needed=not self.module.check_mode)
         if problem:
-            raise tls_files.Refused(problem)
+            raise Refused(problem)
         if params["certificate"] is not None:
             self._plan_given()
         else:
@@ -57,7 +58,7 @@ class Certificate:
             params["certificate"], key, self.ca, params["names"], params["client_auth"]
         )
         if problems:
-            raise tls_files.Refused("The certificate is refused, nothing was changed: %s." % "; ".join(problems))
+            raise Refused("The certificate is refused, nothing was changed: %s." % "; ".join(problems))
         self.after = facts
         self.files = {
             tls_files.CA: self.ca,
@@ -70,7 +71,7 @@ class Certificate:
             with open(self.params["key_file"], encoding="utf-8") as handle:
                 return handle.read()
         except (OSError, UnicodeDecodeError) as error:
-            raise tls_files.Refused("key_file %s can't be read: %s" % (self.params["key_file"], error)) from error
+            raise Refused("key_file %s can't be read: %s" % (self.params["key_file"], error)) from error
 
     def _plan_kept(self):
         """Keep the installed certificate as long as it does; only the CA's file may change."""
@@ -103,7 +104,7 @@ class Certificate:
         try:
             return grp.getgrnam(self.params["group"]).gr_gid
         except KeyError:
-            raise tls_files.Refused("There is no group %s: install the server first." % self.params["group"]) from None
+            raise Refused("There is no group %s: install the server first." % self.params["group"]) from None
 
     def carry_out(self):
         if self.files != self.installed:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import replies as redis_replies
 from hypothesis import given, strategies as st
 
 HASH = "148de9c5a7a44d19e56cd9ae1a554bf67847afb0c58f6e12fa29ac7ddfca9940"
@@ -70,8 +71,8 @@ def test_the_order_of_keys_channels_passwords_and_selectors_does_not_matter(entr
 
 @given(st.binary())
 def test_bytes_survive_the_way_through_text(reply):
-    assert acl_users.raw([acl_users.text(reply)]) == [reply]
-    acl_users.printable(acl_users.text(reply)).encode("utf-8")
+    assert redis_replies.raw([redis_replies.text(reply)]) == [reply]
+    redis_replies.printable(redis_replies.text(reply)).encode("utf-8")
 
 
 @given(ENTRIES, st.integers(0, 10**12))

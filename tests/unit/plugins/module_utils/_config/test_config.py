@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from hypothesis import given, strategies as st
 
 CANARY = "canary-5f2d"
@@ -43,14 +44,14 @@ def test_settings_become_sorted_arguments():
     ],
 )
 def test_what_is_refused_and_why(settings, secrets, renamed, part):
-    with pytest.raises(config.Refused) as caught:
+    with pytest.raises(Refused) as caught:
         config.desired(settings, secrets, renamed)
     assert part in str(caught.value)
     assert CANARY not in str(caught.value)
 
 
 def test_everything_wrong_is_named_at_once():
-    with pytest.raises(config.Refused, match="(?s)include.*maxmemory.*port"):
+    with pytest.raises(Refused, match="(?s)include.*maxmemory.*port"):
         config.desired({"include": "x", "maxmemory": "x", "port": "x"}, {}, {})
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import replies as redis_replies
 
 NAMES = {"CONFIG": "CONFIG", "INFO": "INFO", "ACL": "ACL", "COMMAND": "COMMAND", "BGREWRITEAOF": "BGREWRITEAOF"}
 
@@ -24,7 +25,7 @@ class Server:
         return [self.answer(*command) for command in commands]
 
     def answer(self, name, *words):
-        words = [live_config.text(word) for word in words]
+        words = [redis_replies.text(word) for word in words]
         self.calls.append((name, *words))
         if name == "INFO":
             return self.persistence
@@ -142,7 +143,7 @@ def test_secrets_are_not_named_when_they_do_not_arrive(server):
 def test_what_is_not_an_info_reply_is_refused():
     for reply in (b"", b"hello", 5, Exception("no permissions")):
         with pytest.raises(Refused, match="INFO gave no server version"):
-            live_config.parse_info(reply)
+            redis_replies.parse_info(reply)
 
 
 def test_keys_are_counted_in_each_database():

@@ -10,13 +10,9 @@ import dataclasses
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import rules as handover_rules
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
-    Attached,
-    Refused,
-    Said,
-    Watch,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import Attached, Said, Watch
 from hypothesis import given, strategies as st
 
 MASTER_INFO = """# Server

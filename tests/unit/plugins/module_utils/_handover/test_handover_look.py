@@ -10,16 +10,12 @@ import types
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
     group as handover_group,
     peers as handover_peers,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
-    Refused,
-    Said,
-    Watch,
-    shard_of,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import Said, Watch, shard_of
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.data_safety import DataAtRisk
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 import types
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import (
     failover as handover_failover,
     peers as handover_peers,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
-    Attached,
-    Refused,
-    Said,
-    Watch,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import Attached, Said, Watch
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 
 OLD, NEW = ("10.0.0.1", 6379), ("10.0.0.2", 6379)

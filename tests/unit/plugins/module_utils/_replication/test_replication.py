@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.plan import (
     Node,
-    Refused,
     lagging,
     plan,
     told_node,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import plan as sentinel_plan
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import (
     option_problems,
@@ -17,7 +18,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.plan import (
     GLOBAL,
     Peer,
-    Refused,
     View,
     check,
     diff_of,

@@ -10,8 +10,8 @@ import os
 import stat
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.included import read
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.copies import (
     keep,
     kept_already,

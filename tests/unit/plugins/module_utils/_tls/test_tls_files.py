@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import (
     certificates as tls_certificates,
     files as tls_files,
@@ -127,7 +128,7 @@ def test_places_that_are_not_ours(path, tmp_path):
     os.mkdir(path)
     assert "move it away" in tls_files.place_problem(path, parent_needed=False)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(tls_files.Refused, match="is no folder"):
+    with pytest.raises(Refused, match="is no folder"):
         tls_files.read(str(tmp_path / "file"))
 
 
