@@ -9,7 +9,10 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import declared as config_declared
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import roles as inventory_roles
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
+    ports as inventory_ports,
+    roles as inventory_roles,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.sources import expand_ports, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import (
     arguments as policy_arguments,
@@ -142,7 +145,9 @@ class ActionModule(ActionBase):
         if not found:
             ports, found = expand_ports(ports, sources)
         if found:
-            ports = policy_ports.default_ports({**settings, "inventory_hostname": variables.get("inventory_hostname")})
+            ports = inventory_ports.default_ports(
+                {**settings, "inventory_hostname": variables.get("inventory_hostname")}
+            )
         return None if refused else ports, problems
 
 

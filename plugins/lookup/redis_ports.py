@@ -39,11 +39,11 @@ _raw:
 """
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.ports import (
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.ports import (
     PORT_VARIABLES,
     default_ports,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
 
 
 class LookupModule(LookupBase):

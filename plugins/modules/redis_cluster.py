@@ -134,11 +134,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster import plan as planner
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,
-    mark_leaving,
     node_options,
     option_problems,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import show
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import mark_leaving, show
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.run import Run, Stopped
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 

@@ -70,10 +70,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,
-    mark_leaving,
     node_options,
     option_problems,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import mark_leaving
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.verify import (
     cluster_findings,
     probe_bus,

@@ -72,7 +72,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host imp
     systemd as host_systemd,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.live_commands import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
     start_guard as service_start_guard,
 )

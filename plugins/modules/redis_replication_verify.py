@@ -86,10 +86,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import (
-    live_names,
-    rename_problems,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.live_commands import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication import (
     nodes as replication_nodes,

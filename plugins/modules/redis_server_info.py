@@ -84,7 +84,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis im
     connection as redis_connection,
     info as server_info,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.live_commands import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import parse_info
 
 

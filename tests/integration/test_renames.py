@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import commands as redis_commands
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    commands as redis_commands,
+    live_commands as redis_live_commands,
+)
 
 
 def start(server, renamed):
@@ -16,10 +19,10 @@ def test_names_before_and_after_the_renames_are_in_force(server):
     renamed = {"CONFIG": "C1", "DEBUG": "", "KEYS": "SCAN2"}
     asked = ["CONFIG", "DEBUG", "KEYS", "INFO"]
     server.start()
-    assert redis_commands.live_names(server.client(), renamed, asked) == {name: name for name in asked}
+    assert redis_live_commands.live_names(server.client(), renamed, asked) == {name: name for name in asked}
     start(server, renamed)
     expected = {"CONFIG": "C1", "DEBUG": None, "KEYS": "SCAN2", "INFO": "INFO"}
-    assert redis_commands.live_names(server.client(), renamed, asked) == expected
+    assert redis_live_commands.live_names(server.client(), renamed, asked) == expected
     for name in ("C1", "SCAN2"):
         with pytest.raises(Exception, match="wrong number of arguments"):
             server.client().execute_command(name)
@@ -27,12 +30,12 @@ def test_names_before_and_after_the_renames_are_in_force(server):
 
 def test_a_chain_of_names_is_taken_by_the_server(server):
     start(server, {"FLUSHALL": "FLUSHDB", "FLUSHDB": "KEYS", "KEYS": "K1"})
-    names = redis_commands.live_names(
+    names = redis_live_commands.live_names(
         server.client(), {"FLUSHALL": "FLUSHDB", "FLUSHDB": "KEYS", "KEYS": "K1"}, ["FLUSHALL", "KEYS"]
     )
     assert names == {"FLUSHALL": "FLUSHDB", "KEYS": "K1"}
     # Without the declaration the names belong to other commands, and are not taken for the old ones.
-    assert redis_commands.live_names(server.client(), {}, ["FLUSHDB", "KEYS"]) == {"FLUSHDB": None, "KEYS": None}
+    assert redis_live_commands.live_names(server.client(), {}, ["FLUSHDB", "KEYS"]) == {"FLUSHDB": None, "KEYS": None}
 
 
 @pytest.mark.parametrize("command", [{"COMMAND": ""}, {"COMMAND": "C0"}])
@@ -41,7 +44,7 @@ def test_names_without_the_command_command(server, command):
     client = server.client()
     client.execute_command("SET", "key", "value")
     asked = ["CONFIG", "FLUSHALL", "SHUTDOWN", "SAVE", "DEBUG", "QUIT", "MONITOR", "PSYNC", "NOSUCH"]
-    names = redis_commands.live_names(client, {"CONFIG": "C1", **command}, asked)
+    names = redis_live_commands.live_names(client, {"CONFIG": "C1", **command}, asked)
     assert names == {name: name for name in asked} | {"CONFIG": "C1", "NOSUCH": None}
     assert client.execute_command("GET", "key") == b"value"
     assert b"role:master" in client.execute_command("INFO", "replication")
@@ -50,7 +53,7 @@ def test_names_without_the_command_command(server, command):
 def test_names_for_a_user_who_may_not_run_command(server):
     server.start(acl_text="user default on nopass ~* &* +@all\nuser little on >pw -@all +ping +multi +discard +get\n")
     client = server.client("little", "pw")
-    assert redis_commands.live_names(client, {}, ["FLUSHALL", "GET", "NOSUCH"]) == {
+    assert redis_live_commands.live_names(client, {}, ["FLUSHALL", "GET", "NOSUCH"]) == {
         "FLUSHALL": "FLUSHALL",
         "GET": "GET",
         "NOSUCH": None,

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from .._audit.findings import finding
-from .._redis.commands import live_names
 from .._redis.connection import ConnectionProblem, endpoint
+from .._redis.live_commands import live_names
 from .._redis.replies import text
 from . import verify
 from .probe import SKIPPED, Outcome, anonymous_problem, dry_run, queue, try_wrong_passwords

@@ -10,8 +10,8 @@ import secrets
 from dataclasses import replace
 
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names
 from .._redis.connection import ConnectionProblem, endpoint, explain, pipeline
+from .._redis.live_commands import live_names
 from .._redis.replies import printable, raw, text
 from .compare import CommandTable, differences
 from .users import AclError, parse_line, redacted, words_of

@@ -11,7 +11,8 @@ import re
 import socket
 
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names, rename_problems
+from .._redis.commands import rename_problems
+from .._redis.live_commands import live_names
 from .._redis.replies import text
 from .nodes import parse_nodes
 from .state import Asked, Problem
@@ -42,26 +43,6 @@ def node_options():
         replicas=dict(type="int", default=1),
         renamed_commands=dict(type="dict", default={}),
     )
-
-
-def mark_leaving(nodes, leaving):
-    """Return (nodes with those that `leaving` names as absent, problems).
-
-    leaving: HOST:PORT or ZONE:PORT. One that is no entry of nodes gets one: its server may be gone already.
-    """
-    nodes, problems = [dict(node) for node in nodes], []
-    for name in leaving:
-        host, _colon, port = name.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host.strip() or not re.fullmatch(r"[0-9]{1,5}", port):
-            problems.append("leaving names %r: write host:port, as in 10.0.0.7:7000." % name)
-            continue
-        meant = [node for node in nodes if node["port"] == int(port) and host in (node["host"], node["zone"])]
-        for node in meant:
-            node["state"] = "absent"
-        if not meant:
-            nodes.append(dict(host=host, port=int(port), address=None, zone=None, state="absent"))
-    return nodes, problems
 
 
 def option_problems(params):

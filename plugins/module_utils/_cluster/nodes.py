@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 SLOTS = 16384
 
@@ -93,3 +94,26 @@ def show(slots, limit=4):
     words = [str(first) if first == last else "%d-%d" % (first, last) for first, last in ranges(slots)]
     more = ["and %d more ranges" % (len(words) - limit)] if len(words) > limit else []
     return " ".join(words[:limit] + more) or "none"
+
+
+BUS_OFFSET = 10000
+
+
+def mark_leaving(nodes, leaving):
+    """Return (nodes with those that `leaving` names as absent, problems).
+
+    leaving: HOST:PORT or ZONE:PORT. One that is no entry of nodes gets one: its server may be gone already.
+    """
+    nodes, problems = [dict(node) for node in nodes], []
+    for name in leaving:
+        host, _colon, port = name.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host.strip() or not re.fullmatch(r"[0-9]{1,5}", port):
+            problems.append("leaving names %r: write host:port, as in 10.0.0.7:7000." % name)
+            continue
+        meant = [node for node in nodes if node["port"] == int(port) and host in (node["host"], node["zone"])]
+        for node in meant:
+            node["state"] = "absent"
+        if not meant:
+            nodes.append(dict(host=host, port=int(port), address=None, zone=None, state="absent"))
+    return nodes, problems

@@ -9,9 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.settings import DIRECT
-
 from . import directives as table, values
+
+# Directive -> variable without prefix, where one is the other.
+DIRECT = {
+    "bind": "bind",
+    "protected-mode": "protected_mode",
+    "tcp-backlog": "tcp_backlog",
+    "tcp-keepalive": "tcp_keepalive",
+    "timeout": "timeout",
+    "maxclients": "maxclients",
+    "maxmemory": "maxmemory",
+    "maxmemory-policy": "maxmemory_policy",
+    "databases": "databases",
+    "aclfile": "aclfile",
+    "acllog-max-len": "acllog_max_len",
+    "loglevel": "loglevel",
+    "logfile": "logfile",
+    "slowlog-log-slower-than": "slowlog_log_slower_than",
+    "slowlog-max-len": "slowlog_max_len",
+    "notify-keyspace-events": "notify_keyspace_events",
+    "dir": "dir",
+    "save": "save",
+    "appendonly": "appendonly",
+    "appendfsync": "appendfsync",
+    "pidfile": "pidfile",
+}
 
 _GROUPS = "redis_topology and the variables of groups"
 _UNIT = "the systemd unit"

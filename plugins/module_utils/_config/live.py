@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 
 from .._errors import Refused
-from .._redis.commands import COMMANDS, live_names
+from .._redis.commands import COMMANDS
 from .._redis.connection import pipeline
+from .._redis.live_commands import live_names
 from .._redis.replies import parse_info, raw, text
 from . import directives as table, values
 from .desired import suggestion

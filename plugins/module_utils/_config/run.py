@@ -12,7 +12,8 @@ import socket
 
 from .._errors import Refused
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names, normalise
+from .._redis.commands import normalise
+from .._redis.live_commands import live_names
 from .._redis.scratch_server import StartFailed, throwaway_server
 from . import (
     desired as config,

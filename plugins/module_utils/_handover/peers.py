@@ -15,7 +15,7 @@ from .._cluster.nodes import parse_nodes
 from .._config import guarded_file as config_guarded_file
 from .._errors import Refused
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names
+from .._redis.live_commands import live_names
 from .._redis.replies import text
 from .._sentinel.client import Sentinel, fields, resolve
 from .._service.data_safety import reach

@@ -9,8 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.instances import BUS_OFFSET
-
+from .._cluster.nodes import BUS_OFFSET
 from .._host.addresses import exposed
 
 _DPORTS = re.compile(r"--(?:dports|dport|ctorigdstport) ([\d:,]+)")

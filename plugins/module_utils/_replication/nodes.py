@@ -11,7 +11,7 @@ import re
 import socket
 
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names
+from .._redis.live_commands import live_names
 from .._redis.replies import text
 from .plan import Node, told_node, where_masters_are
 

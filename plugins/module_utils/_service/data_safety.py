@@ -9,7 +9,7 @@ import re
 import time
 
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names
+from .._redis.live_commands import live_names
 
 # What a server without persistence gets before its restart, so that SIGTERM makes it save.
 RESCUE_SAVE = "3600 1"

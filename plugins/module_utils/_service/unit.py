@@ -13,7 +13,7 @@ import time
 
 from .._host import systemd as host_systemd
 from .._redis import connection as redis_connection
-from .._redis.commands import live_names
+from .._redis.live_commands import live_names
 from .instance_files import Files, Refused
 from .last_words import last_words
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.instances import BUS_OFFSET
-
+from .._cluster.nodes import BUS_OFFSET
 from .._config.values import canonical
 from .._host import systemd as host_systemd
 from .._redis import connection as redis_connection

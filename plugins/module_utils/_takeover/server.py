@@ -11,8 +11,8 @@ import re
 from .._acl import users as acl_users
 from .._config import hazards, live as live_config, values
 from .._redis import replies as redis_replies
-from .._redis.commands import live_names
 from .._redis.connection import ConnectionProblem, open_client, pipeline
+from .._redis.live_commands import live_names
 from .._redis.replies import text
 from .losses import Client, Present
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import BUS_OFFSET
+
 # The instance that the package brings; the others are instances of its template unit.
 DEFAULT = "default"
-BUS_OFFSET = 10000
 # Variables of the role redis that hold for the whole host; an instance may have its own value for all others.
 OF_HOST = frozenset(
     """

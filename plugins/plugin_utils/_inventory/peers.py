@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleLookupError
 
-from .._policy.ports import PORT_VARIABLES
 from . import instances
+from .ports import PORT_VARIABLES
 from .roles import native, role_defaults
 
 # Only what says where they are reached, which may differ from the host that asks.

@@ -6,34 +6,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.declared import DIRECT
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.rewritten import as_read
 
 from .instances import has_tls
 
-# Directive -> variable without prefix, where one is the other.
-DIRECT = {
-    "bind": "bind",
-    "protected-mode": "protected_mode",
-    "tcp-backlog": "tcp_backlog",
-    "tcp-keepalive": "tcp_keepalive",
-    "timeout": "timeout",
-    "maxclients": "maxclients",
-    "maxmemory": "maxmemory",
-    "maxmemory-policy": "maxmemory_policy",
-    "databases": "databases",
-    "aclfile": "aclfile",
-    "acllog-max-len": "acllog_max_len",
-    "loglevel": "loglevel",
-    "logfile": "logfile",
-    "slowlog-log-slower-than": "slowlog_log_slower_than",
-    "slowlog-max-len": "slowlog_max_len",
-    "notify-keyspace-events": "notify_keyspace_events",
-    "dir": "dir",
-    "save": "save",
-    "appendonly": "appendonly",
-    "appendfsync": "appendfsync",
-    "pidfile": "pidfile",
-}
 _FIXED = {
     "dbfilename": "dump.rdb",
     "enable-protected-configs": "no",

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import mark_leaving
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import mark_leaving
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.plan import FEWEST_MASTERS
 
 

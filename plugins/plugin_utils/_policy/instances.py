@@ -10,6 +10,7 @@ import posixpath
 import re
 from difflib import get_close_matches
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster import nodes as cluster_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed
 
 from .._inventory import instances as inventory_instances
@@ -140,7 +141,7 @@ def _ports(values):
             if not 1 <= port <= 65535:
                 problems.append(
                     "instance %s: %d, the port of the bus, is no TCP port: set %s to at most %d."
-                    % (value["name"], port, variable, 65535 - inventory_instances.BUS_OFFSET)
+                    % (value["name"], port, variable, 65535 - cluster_nodes.BUS_OFFSET)
                 )
             elif port in taken:
                 problems.append(

@@ -10,7 +10,7 @@ import re
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import NOTICE_PORT
 
-from .ports import served_ports
+from .._inventory.ports import served_ports
 
 _RANGE = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?")
 

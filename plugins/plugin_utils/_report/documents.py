@@ -11,8 +11,8 @@ import re
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import build_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import bind_address, exposed
 
+from .._inventory.ports import served_ports
 from .._inventory.sources import expand_ports
-from .._policy.ports import served_ports
 
 # All of a host's variables that the documents are made of. Of redis_users only names, of redis_renamed_commands only
 # which are disabled; a new name of a command is not for everybody.

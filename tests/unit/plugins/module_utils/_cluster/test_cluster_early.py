@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import mark_leaving
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import mark_leaving
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.plan import impossible, plan
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.preflight import assemble_early
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import Asked, Problem, assemble

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import commands as redis_commands
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    commands as redis_commands,
+    live_commands as redis_live_commands,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from hypothesis import given, strategies as st
 
@@ -112,13 +115,13 @@ def test_what_is_not_refused_is_taken_by_a_server(renamed):
 def test_live_names_of_a_server_with_and_without_the_renames(server):
     renamed = {"config": "C1", "DEBUG": ""}
     server()
-    assert redis_commands.live_names(None, renamed, ["CONFIG", "DEBUG", "info"]) == {
+    assert redis_live_commands.live_names(None, renamed, ["CONFIG", "DEBUG", "info"]) == {
         "CONFIG": "CONFIG",
         "DEBUG": "DEBUG",
         "INFO": "INFO",
     }
     server(lines=redis_commands.rename_lines(renamed))
-    assert redis_commands.live_names(None, renamed, ["CONFIG", "DEBUG", "INFO"]) == {
+    assert redis_live_commands.live_names(None, renamed, ["CONFIG", "DEBUG", "INFO"]) == {
         "CONFIG": "C1",
         "DEBUG": None,
         "INFO": "INFO",
@@ -127,8 +130,11 @@ def test_live_names_of_a_server_with_and_without_the_renames(server):
 
 def test_a_name_that_belongs_to_another_command_now_is_not_taken_for_the_old_one(server):
     server(lines=["rename-command SET S1", "rename-command GET SET"])
-    assert redis_commands.live_names(None, {}, ["SET", "GET"]) == {"SET": None, "GET": None}
-    assert redis_commands.live_names(None, {"GET": "SET", "SET": "S1"}, ["SET", "GET"]) == {"SET": "S1", "GET": "SET"}
+    assert redis_live_commands.live_names(None, {}, ["SET", "GET"]) == {"SET": None, "GET": None}
+    assert redis_live_commands.live_names(None, {"GET": "SET", "SET": "S1"}, ["SET", "GET"]) == {
+        "SET": "S1",
+        "GET": "SET",
+    }
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,7 @@ def test_a_name_that_belongs_to_another_command_now_is_not_taken_for_the_old_one
 )
 def test_live_names_without_the_command_command(server, options, renamed):
     fake = server(**options)
-    names = redis_commands.live_names(None, renamed, ["CONFIG", "FLUSHALL", "EVAL", "QUIT"])
+    names = redis_live_commands.live_names(None, renamed, ["CONFIG", "FLUSHALL", "EVAL", "QUIT"])
     assert names == {"CONFIG": "C1", "FLUSHALL": "FLUSHALL", "EVAL": "EVAL", "QUIT": "QUIT"}
     assert fake.ran == []
     assert not fake.transaction
@@ -153,10 +159,10 @@ def test_live_names_without_the_command_command(server, options, renamed):
 def test_a_server_that_can_not_be_asked_runs_nothing_and_is_a_clear_error(server):
     fake = server(denied=["COMMAND", "MULTI"])
     with pytest.raises(ConnectionProblem, match="grant \\+command") as caught:
-        redis_commands.live_names(None, {}, ["FLUSHALL"])
+        redis_live_commands.live_names(None, {}, ["FLUSHALL"])
     assert caught.value.kind == "permission"
     assert fake.ran == []
 
 
 def test_nothing_asked_needs_no_server():
-    assert redis_commands.live_names(None, {"CONFIG": "x"}, []) == {}
+    assert redis_live_commands.live_names(None, {"CONFIG": "x"}, []) == {}

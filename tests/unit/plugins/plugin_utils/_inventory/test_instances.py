@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import declared as config_declared
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import (
     instances as inventory_instances,
     settings as inventory_settings,
@@ -202,7 +203,7 @@ def test_a_group_has_users_that_can_replicate_and_fail_over_and_nothing_else():
 
 
 SETTINGS = {
-    **dict.fromkeys(inventory_settings.DIRECT.values(), "x"),
+    **dict.fromkeys(config_declared.DIRECT.values(), "x"),
     **group(),
     "port": 6379,
     "tls": "off",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import ports as inventory_ports
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import (
     general as policy_general,
     ports as policy_ports,
@@ -26,7 +27,7 @@ def user(name="app", **other):
 
 def problems(**settings):
     settings = {**DEFAULTS, "redis_admin_password": LONG, **settings}
-    ports = policy_ports.default_ports(settings)
+    ports = inventory_ports.default_ports(settings)
     return policy_general.policy_problems(settings) + policy_ports.exposure_problems(settings, ports)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory import ports as inventory_ports
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy import ports as policy_ports
 
 
@@ -78,7 +79,7 @@ def test_firewall_that_can_be_made():
     ],
 )
 def test_default_ports_are_open_to_the_allowed_sources(settings, purposes):
-    ports = policy_ports.default_ports({**settings, "redis_allowed_sources": ["apps"]})
+    ports = inventory_ports.default_ports({**settings, "redis_allowed_sources": ["apps"]})
     assert {entry["port"]: entry["purpose"] for entry in ports} == purposes
     assert all(entry["sources"] == ([] if entry["purpose"] == "reserved" else ["apps"]) for entry in ports)
 
