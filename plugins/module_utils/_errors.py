@@ -16,3 +16,7 @@ class Refused(Exception):
     def __init__(self, text, passing=False):
         super().__init__(text)
         self.passing = passing
+
+
+class HostProblem(Exception):
+    """The host can't do what is asked of it; the text says why."""

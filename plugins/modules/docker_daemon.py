@@ -146,7 +146,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import settings as daemon_settings
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.engine import Engine
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.run import Run
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import host as firewall_host
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 
 ABSENT = "Docker is not installed (there is no docker.service that starts dockerd): there is nothing to set."
 
@@ -193,7 +193,7 @@ def main():
             reloads = bool(run.plan.reload) and engine.is_running and not run.restarts
             run.result.update(restarted=run.restarts, reloaded=reloads)
         run.warn()
-    except (daemon_settings.DaemonProblem, firewall_host.HostProblem) as problem:
+    except (daemon_settings.DaemonProblem, HostProblem) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**run.result)
 

@@ -211,10 +211,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.e
     engine as exposure_engine,
     survey as exposure_survey,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
-    host as firewall_host,
     policy as firewall_policy,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import host as iptables_host
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import (
     evaluate as nftables_evaluate,
 )
@@ -234,9 +235,9 @@ def prove(module, policy):
         return [], [finding(exposure_survey.CONTROL, "skipped", expected, "no Docker engine runs here", **details)]
     try:
         engine = exposure_engine.ask(os.path.realpath(path))
-        saves = {family: firewall_host.read_save(module, family) for family in firewall_host.families()}
+        saves = {family: iptables_host.read_save(module, family) for family in iptables_host.families()}
         nft = nftables_evaluate.parse(exposure_engine.read_nft(module))
-    except (exposure_engine.EngineProblem, firewall_host.HostProblem) as problem:
+    except (exposure_engine.EngineProblem, HostProblem) as problem:
         return [], [finding(exposure_survey.CONTROL, "error", expected, problem, remediation=str(problem), **details)]
     facts = exposure_endpoints.Facts(
         **engine,

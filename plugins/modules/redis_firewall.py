@@ -167,6 +167,7 @@ import importlib.util
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
     backends as firewall_backends,
     clients as firewall_clients,
@@ -176,12 +177,16 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     trial as firewall_trial,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.ufw import rules as ufw_rules
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
+    files as host_files,
+    networks as host_networks,
+    ssh as host_ssh,
+)
 
 
 def refuse_dangers(module, policy, backend):
     """End the module when these rules could cut off the operator, the containers, or somebody else's chain."""
-    ssh = firewall_host.ssh_ports(module, module.params["ssh_ports"])
+    ssh = host_ssh.ssh_ports(module, module.params["ssh_ports"])
     for port in policy.ports:
         if port in ssh:
             module.fail_json(
@@ -206,7 +211,7 @@ def diffs(backend, wanted, outdated):
     """Return the difference of the rules in the kernel, and of the script and the unit where there were some."""
     result = backend.diffs()
     for path in outdated:
-        before = None if path.startswith(firewall_files.FOLDER) else firewall_host.read_file(path)
+        before = None if path.startswith(firewall_files.FOLDER) else host_files.read_file(path)
         if before is not None:
             result.append(dict(before_header=path, after_header=path, before=before, after=wanted[path][0]))
     return result
@@ -231,7 +236,7 @@ def main():
         firewall_trial.confirm(module)
     try:
         present(module, firewall_policy.build_policy(*(options[name] for name in firewall_policy.OPTIONS)))
-    except (host_networks.PolicyProblem, firewall_host.HostProblem) as problem:
+    except (host_networks.PolicyProblem, HostProblem) as problem:
         module.fail_json(msg=str(problem))
 
 
@@ -241,10 +246,10 @@ def present(module, policy):
     backend = chosen.Backend(module, policy)
     result = dict(changed=False, differences=[], guarded_ports=policy.ports)
     # Asked here, because the role would need a task of its own for it.
-    has_engine = bool(module.get_bin_path("dockerd", opt_dirs=firewall_host.SBIN))
+    has_engine = bool(module.get_bin_path("dockerd", opt_dirs=host_files.SBIN))
     result["docker_library_missing"] = has_engine and importlib.util.find_spec("docker") is None
     result["ufw_deny_ports"] = chosen.ufw_deny_ports(policy)
-    result["ufw_enabled"] = ufw_rules.setting(firewall_host.read_file(ufw_rules.CONF) or "", "ENABLED")
+    result["ufw_enabled"] = ufw_rules.setting(host_files.read_file(ufw_rules.CONF) or "", "ENABLED")
     if backend.is_missing:
         result["missing_packages"] = [chosen.PACKAGE]
     refuse_dangers(module, policy, backend)
@@ -257,7 +262,7 @@ def present(module, policy):
         kernel_differences += other.leftovers(module)
     outdated = {}
     for path, (text, mode) in wanted.items():
-        difference = firewall_host.file_difference(path, text, mode)
+        difference = host_files.file_difference(path, text, mode)
         if difference:
             outdated[path] = difference
     on_trial = os.path.isdir(firewall_files.TRIAL_FOLDER)

@@ -80,24 +80,25 @@ summary:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding, verdict
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
     backends as firewall_backends,
     files as firewall_files,
-    host as firewall_host,
     policy as firewall_policy,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import host as iptables_host
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 
 
 def family_findings(module, policy, family):
     """Return the findings on one family from what the kernel has."""
-    if family not in firewall_host.families():
+    if family not in iptables_host.families():
         return [finding("RH-NET-03", "skipped", "closed", "the kernel has no IPv6", subject="IPv6")]
     subject = "IPv%d" % family
     backend = firewall_backends.BACKENDS[module.params["backend"]]
     try:
         findings = backend.prove(module, policy, family)
-    except firewall_host.HostProblem as problem:
+    except HostProblem as problem:
         return [finding("RH-NET-03", "error", "rules that can be read", problem, subject=subject)]
     if findings is None:
         missing = "%s is not installed" % backend.PACKAGE

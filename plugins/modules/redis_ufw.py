@@ -108,14 +108,15 @@ missing_packages:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import host as firewall_host
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
+    host as iptables_host,
     kernel as iptables_kernel,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.ufw import (
     host as ufw_host,
     rules as ufw_rules,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import files as host_files
 
 # Conflicts with Debian's ufw: installing one removes the other, with the rules that it keeps.
 RIVAL = "/usr/sbin/netfilter-persistent"
@@ -170,14 +171,14 @@ def main():
         supports_check_mode=True,
     )
     wants = module.params["enabled"] == "enabled"
-    ufw = module.get_bin_path("ufw", opt_dirs=firewall_host.SBIN)
-    is_enabled = bool(ufw) and ufw_rules.setting(firewall_host.read_file(ufw_rules.CONF) or "", "ENABLED")
+    ufw = module.get_bin_path("ufw", opt_dirs=host_files.SBIN)
+    is_enabled = bool(ufw) and ufw_rules.setting(host_files.read_file(ufw_rules.CONF) or "", "ENABLED")
     result = dict(changed=False, active=False, differences=[])
     if not wants and not is_enabled:
         module.exit_json(**result)
 
     active = ufw_host.read_active(module, ufw) if ufw else False
-    rules = ufw_host.read_rules(module) if ufw else {family: [] for family in firewall_host.families()}
+    rules = ufw_host.read_rules(module) if ufw else {family: [] for family in iptables_host.families()}
     kernel = ufw_host.read_kernel(module)
     plan, ssh = ufw_host.make_plan(module, rules, active)
     check_ports(module, ssh)

@@ -12,7 +12,6 @@ worst of it.
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from dataclasses import dataclass
 
 ACCEPT, DROP, RETURN, REDIRECT = "ACCEPT", "DROP", "RETURN", "REDIRECT"
@@ -71,56 +70,7 @@ class Ruleset:
         return sorted(names)
 
 
-def parse(text, table):
-    """Return the Ruleset of one table that iptables-save printed."""
-    chains, policies = {"INPUT": [], "FORWARD": []}, {"INPUT": ACCEPT, "FORWARD": ACCEPT}
-    current = None
-    for line in text.splitlines():
-        if line.startswith("*"):
-            current = line[1:]
-        if current != table:
-            continue
-        words = shlex.split(line) if line.startswith("-A ") else line.split()
-        if line.startswith(":"):
-            chains.setdefault(words[0][1:], [])
-            policies[words[0][1:]] = words[1]
-        elif line.startswith("-A "):
-            chains.setdefault(words[1], []).append(_parse_rule(words[2:]))
-    return Ruleset(chains, policies)
-
-
-def _parse_rule(words):
-    sources, conditions, target, goto, negated = [], [], "", False, False
-    words = iter(words)
-    for word in words:
-        if word == "!":
-            negated = True
-            continue
-        if word in ("-j", "-g"):
-            target, goto = next(words), word == "-g"
-            break
-        if word == "-m":
-            module = next(words)
-            if module not in JUDGED_MODULES:
-                conditions.append(("-m", False, module))
-        elif word == "--comment":
-            next(words)
-        elif word == "-s":
-            value = next(words)
-            network = _network(value)
-            if network is None:
-                conditions.append((word, negated, value))
-            else:
-                sources.append((network, int(network.network_address), int(network.netmask), negated))
-        elif word in _JUDGES:
-            conditions.append((word, negated, next(words)))
-        elif word.startswith("-"):
-            conditions.append((word, negated, ""))
-        negated = False
-    return Rule(tuple(sources), tuple(conditions), target, goto)
-
-
-def _network(text):
+def parse_network(text):
     """Return a network; None for a mask with holes in it, such as 10.0.0.5/255.0.0.255."""
     try:
         return ipaddress.ip_network(text)
@@ -153,11 +103,11 @@ def _is_interface(name, value):
 
 
 def _to(packet, value):
-    network = _network(value)
+    network = parse_network(value)
     return None if packet.destination is None or network is None else packet.destination in network
 
 
-_JUDGES = {
+JUDGES = {
     "-p": lambda packet, value: value in ("tcp", "6", "all"),
     "-i": lambda packet, value: _is_interface(packet.interface, value),
     "-o": lambda packet, value: _is_interface(packet.output, value),
@@ -191,7 +141,7 @@ def _relevant(rules, packet):
     for rule in rules:
         certain = True
         for option, negated, value in rule.conditions:
-            judge = _JUDGES.get(option)
+            judge = JUDGES.get(option)
             matches = judge(packet, value) if judge else None
             if matches is None:
                 certain = False
@@ -221,7 +171,7 @@ def outcomes(chains, chain, source):
 
 
 def _from(address, sources):
-    for _network, value, mask, negated in sources:  # noqa: SIM110 (this is the innermost loop)
+    for parse_network, value, mask, negated in sources:  # noqa: SIM110 (this is the innermost loop)
         if (address & mask == value) == negated:
             return False
     return True

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from .._audit.findings import verdict
 from .._host import networks as host_networks
 from . import evaluate as evaluator, policy as firewall_policy
-from .iptables import kernel as iptables_kernel, rules as iptables_rules
+from .iptables import rules as iptables_rules
 
 # How many problems a finding names.
 SHOWN = 3
@@ -29,47 +28,6 @@ WAYS = (
     ("to containers", "mangle", "FORWARD"),
     ("to containers, by DOCKER-USER", "filter", "DOCKER-USER"),
 )
-
-
-def prove(policy, family, text, shut_elsewhere=()):
-    """Return the findings on one family.
-
-    text: the output of iptables-save. shut_elsewhere: in words, which named sources other tables drop.
-    """
-    rulesets = {table: evaluator.parse(text, table) for table in (*iptables_rules.TABLES, iptables_rules.NOTICE_TABLE)}
-    ports = ", ".join(iptables_rules.port_words(policy.ports))
-    closed = "connections to %s from sources that are not named are dropped" % ports + TURNED_AWAY[policy.audience]
-    name = "IPv%d " % family
-    findings = [
-        _finding("RH-NET-03", name + way, closed, open_doors(policy, family, rulesets[table], chain))
-        for way, table, chain in WAYS
-    ]
-    kernel = iptables_kernel.parse_save(text)
-    order = iptables_kernel.jump_differences(kernel, iptables_rules.render(policy, family))
-    if not policy.notice and iptables_rules.INPUT_CHAIN in kernel[iptables_rules.NOTICE_TABLE]:
-        order.append("clients are led to a notice, which the policy does not have")
-    shut_out = [
-        "%s: %s" % (way, problem)
-        for way, table, chain in WAYS
-        for problem in closed_doors(policy, family, rulesets[table], chain)
-    ]
-    shut_out += closed_notice(policy, family, rulesets)
-    return [
-        *findings,
-        _finding("RH-NET-03", name + "order of the rules", "the Redis chains come first", order),
-        _finding(
-            *("RH-NET-02", name + "named sources", "the rules let them in", [*shut_out, *shut_elsewhere]),
-            remediation="Run site.yml; its firewall role puts the rules back."
-            + (" Let the named sources in by the other tables as well." if shut_elsewhere else ""),
-        ),
-    ]
-
-
-def _finding(control, subject, expected, problems, remediation=None):
-    actual = "; ".join(problems[:SHOWN]) or "so it is"
-    if len(problems) > SHOWN:
-        actual += "; and %d more" % (len(problems) - SHOWN)
-    return verdict(control, not problems, expected, actual, subject=subject, remediation=remediation)
 
 
 def packets(policy, port, hook, interface, state):

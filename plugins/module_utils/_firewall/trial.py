@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 
+from .._host import files as host_files
 from . import backends, files, host
 
 
@@ -23,7 +24,7 @@ def rehearse(module, wanted):
     with tempfile.TemporaryDirectory(prefix="redis-ports-block-") as folder:
         _write_rules(wanted, folder)
         script = os.path.join(folder, "script")
-        host.write_file(script, files.SCRIPT, 0o600)
+        host_files.write_file(script, files.SCRIPT, 0o600)
         status, output, errors = module.run_command([unshare, "--net", "sh", script, "rehearse", folder])
     if status != 0:
         module.fail_json(msg="the kernel does not take the rules; nothing was changed: %s" % (errors or output).strip())
@@ -33,11 +34,11 @@ def apply(module, policy, wanted, outdated, kernel_differs, on_trial):
     """Write the files that differ, load the rules, see to the unit. Return whether the rules are on trial now."""
     rules = [path for path in wanted if os.path.dirname(path) == files.FOLDER]
     for path in [path for path in outdated if path not in rules]:
-        host.write_file(path, *wanted[path])
+        host_files.write_file(path, *wanted[path])
     pending = False
     # The doors first, then what keeps them closed.
     others = other_rules(module)
-    if on_trial or others or any(host.read_file(path) != wanted[path][0] for path in rules):
+    if on_trial or others or any(host_files.read_file(path) != wanted[path][0] for path in rules):
         if not others:
             _close_where_nothing_was(module, policy, rules)
         _try(module, wanted)
@@ -45,7 +46,7 @@ def apply(module, policy, wanted, outdated, kernel_differs, on_trial):
     else:
         for path in rules:
             if path in outdated:
-                host.write_file(path, *wanted[path])
+                host_files.write_file(path, *wanted[path])
         if kernel_differs:
             _run(module, "apply", failure="the rules could not be loaded")
     systemctl = module.get_bin_path("systemctl", required=True)
@@ -80,8 +81,8 @@ def _close_where_nothing_was(module, policy, rules):
     closed = dataclasses.replace(policy, sources={port: () for port in policy.ports}, audience="drop")
     texts = backends.BACKENDS[module.params["backend"]].rules(closed)
     for path, (text, mode) in host.wanted_files(texts).items():
-        if path in rules and host.read_file(path) is None:
-            host.write_file(path, text, mode)
+        if path in rules and host_files.read_file(path) is None:
+            host_files.write_file(path, text, mode)
 
 
 def _try(module, wanted):
@@ -99,7 +100,7 @@ def _try(module, wanted):
 def _write_rules(wanted, folder):
     for path, (text, mode) in wanted.items():
         if os.path.dirname(path) == files.FOLDER:
-            host.write_file(os.path.join(folder, os.path.basename(path)), text, mode)
+            host_files.write_file(os.path.join(folder, os.path.basename(path)), text, mode)
 
 
 def _run(module, *arguments, failure):

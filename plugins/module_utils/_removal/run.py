@@ -14,7 +14,8 @@ from types import SimpleNamespace
 
 from .._config import desired as config_desired, guarded_file as guarded
 from .._firewall import backends as firewall_backends, files as firewall_files, host as firewall_host
-from .._host import systemd as host_systemd
+from .._firewall.iptables import host as iptables_host
+from .._host import files as host_files, systemd as host_systemd
 from .._service import start_guard as service_start_guard, units as service_units
 from .._service.instance_files import Files
 from . import dangers
@@ -53,7 +54,7 @@ class Server:
 
     def other_drop_ins(self):
         paths = [path for path in glob.glob(self.folder + "/*.conf") if os.path.basename(path) != DROP_IN]
-        return [firewall_host.read_file(path) or "" for path in paths]
+        return [host_files.read_file(path) or "" for path in paths]
 
 
 class Removal:
@@ -96,11 +97,11 @@ class Removal:
         return [path for path in self._present(*places) if path not in used]
 
     def _opening(self):
-        tables = [firewall_host.read_file("/proc/net/" + name) or "" for name in ("tcp", "tcp6")]
-        rules = [firewall_host.read_file(path) or "" for path in glob.glob(firewall_files.FOLDER + "/rules.*")]
+        tables = [host_files.read_file("/proc/net/" + name) or "" for name in ("tcp", "tcp6")]
+        rules = [host_files.read_file(path) or "" for path in glob.glob(firewall_files.FOLDER + "/rules.*")]
         published = {}
-        for family in firewall_host.families():
-            published.update(dangers.published_ports(firewall_host.read_save(self.module, family) or ""))
+        for family in iptables_host.families():
+            published.update(dangers.published_ports(iptables_host.read_save(self.module, family) or ""))
         # The notice goes, too.
         sockets, servers = dangers.open_sockets(tables) - self._ports_of(NOTICE_UNITS[0]), {}
         for server in self.servers:
@@ -186,7 +187,7 @@ class Removal:
             self.systemctl("disable", firewall_files.UNIT_NAME)
         with tempfile.TemporaryDirectory(prefix="redis-ports-block-") as folder:
             script = os.path.join(folder, "script")
-            firewall_host.write_file(script, firewall_files.SCRIPT, 0o600)
+            host_files.write_file(script, firewall_files.SCRIPT, 0o600)
             status, output, errors = self.module.run_command(["sh", script, "remove"])
         left = self._rules()
         if status or left:

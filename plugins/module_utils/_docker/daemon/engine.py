@@ -14,8 +14,7 @@ import socket
 import tempfile
 import time
 
-from ..._firewall import host as firewall_host
-from ..._host import systemd as host_systemd
+from ..._host import files as host_files, systemd as host_systemd
 from . import settings, unit
 
 UNIT = "docker.service"
@@ -46,7 +45,7 @@ class Engine:
         self.is_installed = self.show["LoadState"] not in ("not-found", "") and bool(words)
         if not self.is_installed:
             return
-        sources = [(path, firewall_host.read_file(path) or "") for path in self._paths()]
+        sources = [(path, host_files.read_file(path) or "") for path in self._paths()]
         self.words = unit.expand(words, self._variables())
         self.flags = unit.flags(self.words)
         self.where = {flag: unit.where_set(flag, sources) for flag in self.flags}
@@ -68,7 +67,7 @@ class Engine:
         words = unit.argv(self.show["ExecStart"])
         if not words or os.path.basename(words[0]) != "dockerd":
             # A program of the operator's own that starts the engine: what counts is what it made of it.
-            binary = self.module.get_bin_path("dockerd", opt_dirs=firewall_host.SBIN)
+            binary = self.module.get_bin_path("dockerd", opt_dirs=host_files.SBIN)
             words = self._running_words() or ([binary] if binary else [])
         return words if words and os.path.exists(words[0]) else []
 
@@ -90,7 +89,7 @@ class Engine:
     def _variables(self):
         found = unit.environment(self.show["Environment"])
         for path in self._environment_files():
-            found.update(unit.environment(firewall_host.read_file(path) or ""))
+            found.update(unit.environment(host_files.read_file(path) or ""))
         return found
 
     @property

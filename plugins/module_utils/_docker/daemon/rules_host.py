@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 
-from ..._firewall import host as firewall_host, policy as firewall_policy
-from ..._firewall.iptables import kernel as iptables_kernel
+from ..._firewall import policy as firewall_policy
+from ..._firewall.iptables import host as iptables_host, kernel as iptables_kernel
+from ..._host import files as host_files
 from . import rules, rules_files
 
 LINKS = ["/etc/systemd/system/%s.wants/%s" % (target, rules_files.UNIT_NAME) for target in rules_files.WANTED_BY]
@@ -19,8 +20,8 @@ LINKS = ["/etc/systemd/system/%s.wants/%s" % (target, rules_files.UNIT_NAME) for
 def kernels(module):
     """Return family -> table -> chain -> rules, of the families that the host has."""
     return {
-        family: iptables_kernel.parse_save(firewall_host.read_save(module, family) or "")
-        for family in firewall_host.families()
+        family: iptables_kernel.parse_save(iptables_host.read_save(module, family) or "")
+        for family in iptables_host.families()
     }
 
 
@@ -45,7 +46,7 @@ def differences(kernel, networks):
         found += ["IPv%d: %s" % (family, text) for text in rules.differences(tables, rules.render(networks, family))]
         if rules.engine_rules(tables, networks):
             found.append("IPv%d: the engine's own rules are left over" % family)
-    found += filter(None, (firewall_host.file_difference(path, *file) for path, file in wanted_files(networks).items()))
+    found += filter(None, (host_files.file_difference(path, *file) for path, file in wanted_files(networks).items()))
     if not _is_enabled():
         found.append("%s is not enabled" % rules_files.UNIT_NAME)
     return found
@@ -59,9 +60,9 @@ def apply(module, networks):
     """Bring kernel and files to the rules of these networks; take away what the engine has left behind."""
     systemctl = module.get_bin_path("systemctl", required=True)
     files = wanted_files(networks)
-    outdated = [path for path, file in files.items() if firewall_host.file_difference(path, *file)]
+    outdated = [path for path, file in files.items() if host_files.file_difference(path, *file)]
     for path in outdated:
-        firewall_host.write_file(path, *files[path])
+        host_files.write_file(path, *files[path])
     module.run_command([rules_files.SCRIPT_PATH, "apply"], check_rc=True)
     if rules_files.UNIT_PATH in outdated:
         module.run_command([systemctl, "daemon-reload"], check_rc=True)
@@ -69,7 +70,7 @@ def apply(module, networks):
         module.run_command([systemctl, "enable", rules_files.UNIT_NAME], check_rc=True)
     module.run_command([systemctl, "start", rules_files.UNIT_NAME], check_rc=True)
     for family, tables in kernels(module).items():
-        restore = module.get_bin_path(firewall_host.COMMANDS[family] + "-restore", True, firewall_host.SBIN)
+        restore = module.get_bin_path(iptables_host.COMMANDS[family] + "-restore", True, host_files.SBIN)
         for table, lines in rules.engine_rules(tables, networks).items():
             text = "\n".join(["*" + table, *lines, "COMMIT", ""])
             status, _output, errors = module.run_command([restore, "-w", "--noflush"], data=text)

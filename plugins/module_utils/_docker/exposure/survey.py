@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ..._audit.findings import finding, verdict
 from ..._firewall import evaluate as evaluator, policy as firewall_policy
+from ..._firewall.iptables import parse as iptables_parse
 from ..._firewall.nftables import evaluate as nftables_evaluate
 from . import endpoints as doors
 
@@ -31,7 +32,7 @@ class Kernel:
     def __init__(self, facts, policy):
         self.facts, self.policy = facts, policy
         self.tables = {
-            family: {table: evaluator.parse(text or "", table) for table in TABLES}
+            family: {table: iptables_parse.parse(text or "", table) for table in TABLES}
             for family, text in facts.saves.items()
         }
         bridges = [network for network in facts.networks if doors.bridge_of(network)]
@@ -210,7 +211,7 @@ def _service(service, facts, kernel):
 def _unknown_services(facts):
     """Return the services whose ports this host's kernel leads into the swarm, where no manager tells their names."""
     told = {door.port for service in facts.services for door in doors.service_doors(service, facts)}
-    rules = evaluator.parse(facts.saves.get(4) or "", "nat").chains.get("DOCKER-INGRESS", [])
+    rules = iptables_parse.parse(facts.saves.get(4) or "", "nat").chains.get("DOCKER-INGRESS", [])
     found = {value for rule in rules for option, _negated, value in rule.conditions if option == "--dport"}
     return [
         dict(

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from .. import host as firewall_host, policy as firewall_policy, proof as firewall_proof
-from ..nftables import backend as nftables_backend, proof as nftables_proof
-from . import kernel as iptables_kernel, rules as iptables_rules
+from ..._errors import HostProblem
+from .. import host as firewall_host, policy as firewall_policy
+from ..nftables import host as nftables_host, proof as nftables_proof
+from . import host as iptables_host, kernel as iptables_kernel, proof as iptables_proof, rules as iptables_rules
 
 PACKAGE = "iptables"
 RULES = ("rules.v4", "rules.v6")
@@ -31,11 +32,11 @@ class Backend:
     def __init__(self, module, policy):
         self.module, self.policy = module, policy
         if firewall_host.has_firewalld(module):
-            raise firewall_host.HostProblem(
+            raise HostProblem(
                 "firewalld is in use here, and empties the tables of iptables when it starts, reloads or stops: set "
                 "backend to nftables (in the role: firewall_backend), whose table it leaves alone, or disable firewalld"
             )
-        saves = {family: firewall_host.read_save(module, family) for family in firewall_host.families()}
+        saves = {family: iptables_host.read_save(module, family) for family in iptables_host.families()}
         self.is_missing = None in saves.values()
         self.kernels = {family: iptables_kernel.parse_save(text or "") for family, text in saves.items()}
         self.wanted = {family: iptables_rules.render(policy, family) for family in saves}
@@ -79,8 +80,8 @@ class Backend:
 def shut_out(module, policy, family):
     """Return in words which named sources are dropped outside of the chains where ours come first."""
     try:
-        text, saved = nftables_backend.read_ruleset(module, family)
-    except firewall_host.HostProblem:
+        text, saved = nftables_host.read_ruleset(module, family)
+    except HostProblem:
         # What nft does not tell is left to the proof from other hosts.
         return []
     return nftables_proof.shut_out(policy, family, text, saved, judged=JUDGED)
@@ -89,10 +90,10 @@ def shut_out(module, policy, family):
 def leftovers(module):
     """Return in words what the kernel still has of this backend, where the other one is wanted."""
     found = []
-    for family in firewall_host.families():
+    for family in iptables_host.families():
         try:
-            text = firewall_host.read_save(module, family)
-        except firewall_host.HostProblem:
+            text = iptables_host.read_save(module, family)
+        except HostProblem:
             # iptables can't even read these tables, so it did not make rules in there.
             continue
         kernel = iptables_kernel.parse_save(text or "")
@@ -104,5 +105,5 @@ def leftovers(module):
 
 def prove(module, policy, family):
     """Return the findings on one family, or None when iptables is not installed."""
-    text = firewall_host.read_save(module, family)
-    return None if text is None else firewall_proof.prove(policy, family, text, shut_out(module, policy, family))
+    text = iptables_host.read_save(module, family)
+    return None if text is None else iptables_proof.prove(policy, family, text, shut_out(module, policy, family))

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from .. import host as firewall_host, policy as firewall_policy
+from ..._errors import HostProblem
+from .. import policy as firewall_policy
+from ..iptables import host as iptables_host
 from . import kernel as nftables_kernel, proof, rules as nftables_rules
+from .host import LIST, find_nft, read_ruleset, read_table
 
 PACKAGE = "nftables"
 RULES = ("rules.nft",)
-LIST = ["-s", "list", "table", nftables_rules.FAMILY, nftables_rules.TABLE]
 # Loads what comes in, and lists the table, where nothing else sees it.
 ELSEWHERE = ["--net", "sh", "-c", '"$0" -f - && "$0" "$@"']
 
@@ -49,15 +51,13 @@ class Backend:
     def _list_elsewhere(self):
         unshare = self.module.get_bin_path("unshare", required=True)
         if self.module.run_command([unshare, "--net", "true"])[0] != 0:
-            raise firewall_host.HostProblem(
+            raise HostProblem(
                 "this host lets nobody make network namespaces, without which the rules can't be compared; use the "
                 "backend iptables"
             )
         status, output, errors = self.module.run_command([unshare, *ELSEWHERE, self.nft, *LIST], data=self.text)
         if status != 0:
-            raise firewall_host.HostProblem(
-                "the kernel does not take the rules; nothing was changed: %s" % errors.strip()
-            )
+            raise HostProblem("the kernel does not take the rules; nothing was changed: %s" % errors.strip())
         return output
 
     def differences(self):
@@ -79,26 +79,9 @@ class Backend:
             return []
         return [
             "IPv%d: %s; let the named sources in there too" % (family, text)
-            for family in firewall_host.families()
+            for family in iptables_host.families()
             for text in proof.shut_out(self.policy, family, *read_ruleset(self.module, family))[:3]
         ]
-
-
-def find_nft(module):
-    return module.get_bin_path("nft", opt_dirs=firewall_host.SBIN)
-
-
-def read_table(module, nft):
-    """Return the listing of our table, or None when the kernel has none."""
-    output = _run(module, nft, "list", "tables")
-    return _run(module, nft, *LIST) if nftables_kernel.has_table(output) else None
-
-
-def _run(module, nft, *arguments):
-    status, output, errors = module.run_command([nft, *arguments])
-    if status != 0:
-        raise firewall_host.HostProblem("nft fails, so the kernel can't be given rules: %s" % errors.strip())
-    return output
 
 
 def leftovers(module):
@@ -108,7 +91,7 @@ def leftovers(module):
         return []
     try:
         kernel = read_table(module, nft)
-    except firewall_host.HostProblem:
+    except HostProblem:
         return []
     if kernel is None or nftables_kernel.foreign_table(kernel):
         return []
@@ -118,14 +101,3 @@ def leftovers(module):
 def prove(module, policy, family):
     """Return the findings on one family, or None when nftables is not installed."""
     return proof.prove(policy, family, *read_ruleset(module, family)) if find_nft(module) else None
-
-
-def read_ruleset(module, family):
-    """Return all rules as nft tells them (none without nft), and those of iptables as it tells them itself."""
-    nft = find_nft(module)
-    try:
-        saved = firewall_host.read_save(module, family)
-    except firewall_host.HostProblem:
-        # Tables of nftables that iptables can't read are read as such.
-        saved = None
-    return _run(module, nft, "-j", "list", "ruleset") if nft else '{"nftables": []}', saved

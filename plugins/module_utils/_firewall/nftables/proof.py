@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..._audit.findings import verdict
 from .. import evaluate as evaluator, proof as firewall_proof
-from ..iptables import rules as iptables_rules
+from ..iptables import parse as iptables_parse, rules as iptables_rules
 from . import evaluate, rules
 
 TABLE = "%s %s" % (rules.FAMILY, rules.TABLE)
@@ -166,7 +166,7 @@ def other_chains(family, objects, saved, hook, packet_way, judged=()):
         tables_of_iptables = {line[1:] for line in saved.splitlines() if line.startswith("*")}
         for place in IPTABLES_CHAINS[packet_way]:
             table, chain = place.split()
-            ruleset = evaluator.parse(saved, table)
+            ruleset = iptables_parse.parse(saved, table)
             if chain in ruleset.chains and place not in judged:
                 renamed = {**ruleset.chains, packet_way: ruleset.chains[chain]}
                 policies = {packet_way: ruleset.policies.get(chain, "-")}

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from .. import host as firewall_host
+from ..._errors import HostProblem
+from ..._host import files as host_files, ssh as host_ssh
+from ..iptables import host as iptables_host
 from . import rules as ufw_rules
 
 DEFAULTS = "/etc/default/ufw"
@@ -16,11 +18,11 @@ ENGLISH = {"LC_ALL": "C"}
 
 def read_rules(module):
     """Return family -> rules, of the families that UFW is in charge of."""
-    both = ufw_rules.setting(firewall_host.read_file(DEFAULTS) or "", "IPV6")
-    families = [family for family in firewall_host.families() if family == 4 or both]
+    both = ufw_rules.setting(host_files.read_file(DEFAULTS) or "", "IPV6")
+    families = [family for family in iptables_host.families() if family == 4 or both]
     rules = {}
     for family in families:
-        text = firewall_host.read_file(RULES[family])
+        text = host_files.read_file(RULES[family])
         if text is None:
             module.fail_json(msg="ufw is broken: %s is missing; 'dpkg-reconfigure ufw' mends it" % RULES[family])
         try:
@@ -41,15 +43,15 @@ def read_active(module, ufw):
 def read_kernel(module):
     """Return family -> the output of iptables-save."""
     try:
-        return {family: firewall_host.read_save(module, family) or "" for family in firewall_host.families()}
-    except firewall_host.HostProblem as problem:
+        return {family: iptables_host.read_save(module, family) or "" for family in iptables_host.families()}
+    except HostProblem as problem:
         module.fail_json(msg=str(problem))
 
 
 def is_loaded(kernel, rules):
     """Return whether the kernel has as many rules of UFW's users as its files."""
     return all(
-        ufw_rules.user_rules(firewall_host.read_file(RULES[family]) or "") == ufw_rules.user_rules(kernel[family])
+        ufw_rules.user_rules(host_files.read_file(RULES[family]) or "") == ufw_rules.user_rules(kernel[family])
         for family in rules
     )
 
@@ -87,8 +89,8 @@ def apply(module, ufw, plan, was_active, enabling):
 
 def make_plan(module, rules, active):
     """Return the plan, and port -> how we know that SSH comes in there."""
-    connection = firewall_host.operators_connection()
-    ssh = firewall_host.ssh_ports(module, module.params["ssh_ports"])
+    connection = host_ssh.operators_connection()
+    ssh = host_ssh.ssh_ports(module, module.params["ssh_ports"])
     options = module.params
     unique = [sorted(set(ports)) for ports in (ssh, options["allow"], options["deny_ports"])]
     return ufw_rules.plan(rules, *unique, enabling=not active, connection=connection), ssh

@@ -12,10 +12,11 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
     evaluate as evaluator,
     policy as firewall_policy,
-    proof as firewall_proof,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
     kernel as iptables_kernel,
+    parse as iptables_parse,
+    proof as iptables_proof,
     rules as iptables_rules,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
@@ -50,7 +51,7 @@ def saved(one, family):
 
 
 def verdicts(text, packet, source, table="filter", hook="INPUT"):
-    rules = evaluator.parse(text, table)
+    rules = iptables_parse.parse(text, table)
     chains = evaluator.specialise(rules, packet, hook)
     return evaluator.verdicts(rules, chains, hook, ipaddress.ip_address(source))
 
@@ -126,7 +127,7 @@ def test_rejected_are_the_reserved_ports_only():
 
 def proof(one, family, text):
     """Return subject (without the family) -> actual of the findings that are no pass."""
-    findings = firewall_proof.prove(one, family, text)
+    findings = iptables_proof.prove(one, family, text)
     assert len(findings) == 5
     return {found["subject"][5:]: found["actual"] for found in findings if found["status"] != "pass"}
 

@@ -11,6 +11,7 @@ import ipaddress
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import evaluate as evaluator
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.evaluate import Packet
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import parse as iptables_parse
 from hypothesis import given, strategies as st
 
 SOURCE = ipaddress.ip_address("10.0.0.5")
@@ -18,7 +19,7 @@ SOURCE = ipaddress.ip_address("10.0.0.5")
 
 def verdicts(rules, packet=None, policy="ACCEPT", source=SOURCE):
     text = "*filter\n:INPUT %s [0:0]\n%s\nCOMMIT\n" % (policy, "\n".join("-A " + rule for rule in rules))
-    ruleset = evaluator.parse(text, "filter")
+    ruleset = iptables_parse.parse(text, "filter")
     chains = evaluator.specialise(ruleset, packet or Packet("eth0", 6379, 6379), "INPUT")
     return "/".join(sorted(evaluator.verdicts(ruleset, chains, "INPUT", source)))
 
@@ -131,17 +132,19 @@ def test_a_port_of_none_may_be_any():
 
 def test_other_tables_are_not_read():
     text = "*mangle\n:INPUT DROP [0:0]\n-A INPUT -j DROP\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
-    assert evaluator.parse(text, "filter").chains["INPUT"] == []
-    assert evaluator.parse(text, "mangle").policies["INPUT"] == "DROP"
+    assert iptables_parse.parse(text, "filter").chains["INPUT"] == []
+    assert iptables_parse.parse(text, "mangle").policies["INPUT"] == "DROP"
 
 
 def test_interfaces_stand_for_all():
-    ruleset = evaluator.parse("*filter\n-A INPUT -i eth1 -j DROP\n-A INPUT ! -i br-+ -j DROP\n", "filter")
+    ruleset = iptables_parse.parse("*filter\n-A INPUT -i eth1 -j DROP\n-A INPUT ! -i br-+ -j DROP\n", "filter")
     assert ruleset.interfaces() == ["br-77", "eth1", evaluator.ELSEWHERE]
 
 
 def test_strangers_stand_for_all():
-    ruleset = evaluator.parse("*filter\n-A INPUT -s 10.0.0.0/24 -j ACCEPT\n-A INPUT -s 10.9.0.0/24 -j DROP\n", "filter")
+    ruleset = iptables_parse.parse(
+        "*filter\n-A INPUT -s 10.0.0.0/24 -j ACCEPT\n-A INPUT -s 10.9.0.0/24 -j DROP\n", "filter"
+    )
     chains = evaluator.specialise(ruleset, Packet("eth0", 1, 1), "INPUT")
     named = [ipaddress.ip_network("10.9.0.0/24"), ipaddress.ip_network("10.0.0.0/25")]
     found = evaluator.strangers(chains, 4, named)
@@ -165,7 +168,7 @@ NETWORKS = st.builds(
 def test_nobody_fares_unlike_those_who_stand_for_all(rules, named):
     """Whatever becomes of one address becomes of an address that is tried: named or not."""
     lines = ["-A INPUT %s-s %s -j %s" % ("! " * negated, network, target) for network, negated, target in rules]
-    ruleset = evaluator.parse("\n".join(["*filter", *lines]), "filter")
+    ruleset = iptables_parse.parse("\n".join(["*filter", *lines]), "filter")
     chains = evaluator.specialise(ruleset, Packet("eth0", 1, 1), "INPUT")
 
     def fates(addresses):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
-    evaluate as evaluator,
     policy as firewall_policy,
     proof as firewall_proof,
+)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
+    parse as iptables_parse,
+    proof as iptables_proof,
 )
 from test_firewall_kernel import POLICY, save
 
@@ -20,7 +23,7 @@ ORDER, NAMED = "order of the rules", "named sources"
 
 def failing(text, family=4):
     """Return subject (without the family) -> actual of the findings that are no pass."""
-    findings = firewall_proof.prove(POLICY, family, text)
+    findings = iptables_proof.prove(POLICY, family, text)
     assert [one["subject"][:5] for one in findings] == ["IPv%d " % family] * 5
     assert [one["id"] for one in findings] == ["RH-NET-03"] * 4 + ["RH-NET-02"]
     return {one["subject"][5:]: one["actual"] for one in findings if one["status"] != "pass"}
@@ -93,7 +96,7 @@ def test_what_lies_between_named_networks_is_looked_at():
     """The rule that lets in all of a network begins, ends and has its middle in parts that are named."""
     parts = ["10.9.0.0/25", "10.9.0.128/26", "10.9.0.224/27"]
     policy = firewall_policy.build_policy([{"port": 6379, "sources": parts, "purpose": "data"}], [], [])
-    ruleset = evaluator.parse("*filter\n-A INPUT -s 10.9.0.0/24 -j ACCEPT\n-A INPUT -j DROP\n", "filter")
+    ruleset = iptables_parse.parse("*filter\n-A INPUT -s 10.9.0.0/24 -j ACCEPT\n-A INPUT -j DROP\n", "filter")
     assert firewall_proof.open_doors(policy, 4, ruleset, "INPUT") == [
         "6379 is open to others by any interface (our probe: 10.9.0.192)"
     ]
@@ -102,6 +105,6 @@ def test_what_lies_between_named_networks_is_looked_at():
 @pytest.mark.parametrize("named", [["10.9.0.0/24"], ["10.9.0.0/24", "10.9.0.64/32"]])
 def test_a_part_of_a_named_network_that_is_dropped_is_told(named):
     policy = firewall_policy.build_policy([{"port": 6379, "sources": named, "purpose": "data"}], [], [])
-    ruleset = evaluator.parse("*filter\n-A INPUT -s 10.9.0.64/26 -j DROP\n-A INPUT -j ACCEPT\n", "filter")
+    ruleset = iptables_parse.parse("*filter\n-A INPUT -s 10.9.0.64/26 -j DROP\n-A INPUT -j ACCEPT\n", "filter")
     found = firewall_proof.closed_doors(policy, 4, ruleset, "INPUT")
     assert found[0] == "6379 is closed to 10.9.0.64 of 10.9.0.0/24"

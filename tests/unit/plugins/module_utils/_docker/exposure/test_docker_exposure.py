@@ -16,6 +16,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
     evaluate as evaluator,
     policy as firewall_policy,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import parse as iptables_parse
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import (
     evaluate as nftables_evaluate,
 )
@@ -245,7 +246,7 @@ def test_a_published_port_is_routed_to_also_while_nothing_listens():
     ],
 )
 def test_rules_that_look_at_where_a_packet_goes(rule, output, destination, matches):
-    ruleset = evaluator.parse("*filter\n-A FORWARD %s -j DROP\nCOMMIT\n" % rule, "filter")
+    ruleset = iptables_parse.parse("*filter\n-A FORWARD %s -j DROP\nCOMMIT\n" % rule, "filter")
     destination = destination and ipaddress.ip_address(destination)
     packet = evaluator.Packet("eth0", 6379, 6379, output=output, destination=destination)
     chains = evaluator.specialise(ruleset, packet, "FORWARD")

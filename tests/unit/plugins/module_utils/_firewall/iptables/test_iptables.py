@@ -10,7 +10,10 @@ from __future__ import annotations
 import ipaddress
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import evaluate as evaluator
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import rules as iptables_rules
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
+    parse as iptables_parse,
+    rules as iptables_rules,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.policy import build_policy
 from hypothesis import given, strategies as st
 
@@ -63,7 +66,7 @@ def ruleset(policy, family, table):
     # In mangle and DOCKER-USER our chain is entered by a jump, as in the kernel.
     text = iptables_rules.rules_file(iptables_rules.render(policy, family))
     jumps = {"filter": "-A INPUT -p tcp -j REDIS-PORTS", "mangle": "-A FORWARD -p tcp -j REDIS-PORTS-DOCKER"}
-    return evaluator.parse(text.replace("*%s\n" % table, "*%s\n%s\n" % (table, jumps[table])), table)
+    return iptables_parse.parse(text.replace("*%s\n" % table, "*%s\n%s\n" % (table, jumps[table])), table)
 
 
 @given(POLICIES, st.sampled_from([4, 6]), st.integers(6999, 7010), st.integers(0, 300), st.data())

@@ -1,0 +1,67 @@
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way in of whoever runs the playbook: the connection and the ports of SSH."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from .files import SBIN
+
+SSH_SOCKETS = ("ssh.socket", "sshd.socket")
+
+
+def operators_connection():
+    """Return (client, server, port) of the SSH connection behind this process, or None.
+
+    sudo drops SSH_CONNECTION, so the processes above this one are looked at too.
+    """
+    process = "self"
+    while process != "0":
+        try:
+            with open("/proc/%s/environ" % process, "rb") as file:
+                words = dict(entry.partition(b"=")[::2] for entry in file.read().split(b"\0"))
+            with open("/proc/%s/status" % process, encoding="utf-8", errors="replace") as file:
+                process = next(line.split()[1] for line in file if line.startswith("PPid:"))
+        except OSError:
+            return None
+        found = words.get(b"SSH_CONNECTION", b"").decode("ascii", "replace").split()
+        if len(found) == 4 and found[3].isdigit():
+            client, server = (ipaddress.ip_address(found[i].partition("%")[0]) for i in (0, 2))
+            return client, server, int(found[3])
+    return None
+
+
+def ssh_ports(module, declared):
+    """Return port -> how we know that SSH comes in there."""
+    ports = {port: "ssh_ports" for port in declared}
+    connection = operators_connection()
+    if connection:
+        ports[connection[2]] = "this connection"
+    sshd = module.get_bin_path("sshd", opt_dirs=SBIN)
+    if sshd:
+        status, output, errors = module.run_command([sshd, "-T"])
+        if status != 0:
+            module.warn("sshd -T fails, so the SSH ports are known from ssh_ports only: %s" % errors.strip())
+        for line in output.splitlines():
+            name, _space, value = line.partition(" ")
+            if name == "port" or name == "listenaddress":
+                # A listening address may be followed by its routing domain.
+                port = value.partition(" ")[0].rpartition(":")[2]
+                if port.isdigit():
+                    ports[int(port)] = "sshd"
+    systemctl = module.get_bin_path("systemctl")
+    if systemctl:
+        # Where systemd listens for sshd, the ports are not in sshd's configuration.
+        _status, output, _errors = module.run_command([systemctl, "show", *SSH_SOCKETS, "-p", "ActiveState,Listen"])
+        ports.update(dict.fromkeys(socket_ports(output), "ssh.socket"))
+    return ports
+
+
+def socket_ports(text):
+    """Return the TCP ports of the active ones of the sockets that `systemctl show` describes."""
+    blocks = [block for block in text.split("\n\n") if "ActiveState=active" in block.splitlines()]
+    return [int(port) for block in blocks for port in re.findall(r"(?m)^Listen=\S*:(\d+) \(Stream\)$", block)]
