@@ -171,7 +171,7 @@ def outcomes(chains, chain, source):
 
 
 def _from(address, sources):
-    for parse_network, value, mask, negated in sources:  # noqa: SIM110 (this is the innermost loop)
+    for _network, value, mask, negated in sources:  # noqa: SIM110 (this is the innermost loop)
         if (address & mask == value) == negated:
             return False
     return True

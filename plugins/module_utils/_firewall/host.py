@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from .._host.files import SBIN
-from . import files
+from . import files, script
 
 SYSTEMD_RUNS = "/run/systemd/system"
 
@@ -17,7 +17,7 @@ SYSTEMD_RUNS = "/run/systemd/system"
 def wanted_files(rules):
     """Return path -> (text, mode) of all that redis_firewall keeps on the host. rules: name -> text."""
     wanted = {"%s/%s" % (files.FOLDER, name): (text, 0o600) for name, text in rules.items()}
-    wanted[files.SCRIPT_PATH] = (files.SCRIPT, 0o755)
+    wanted[files.SCRIPT_PATH] = (script.SCRIPT, 0o755)
     wanted[files.UNIT_PATH] = (files.UNIT, 0o644)
     return wanted
 

@@ -20,6 +20,8 @@ AUDIENCES = ("drop", "reject", "notice")
 # Where the notice listens, and nothing else. Who may see it is led here from the reserved ports, which themselves
 # stay closed: a Redis that gets one of them by accident is never what answers.
 NOTICE_PORT = 63790
+# Of iptables, and only there where the policy has a notice.
+NOTICE_TABLE = "nat"
 # The modules' options that make a policy, in the order of build_policy().
 OPTIONS = ("ports", "reserved_ports", "docker_bridges", "reserved_audience", "reserved_notice")
 
@@ -140,3 +142,14 @@ def build_policy(ports, reserved_ports, docker_bridges, audience="drop", notice=
 def matches_interface(pattern, name):
     """Say whether an interface name is meant by a name or prefix with '+', as iptables writes them."""
     return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+def port_words(ports):
+    """Return sorted ports as iptables writes them, neighbours as one range: 7000, 7001, 7002 -> 7000:7002."""
+    runs = []
+    for port in ports:
+        if runs and port == runs[-1][1] + 1:
+            runs[-1][1] = port
+        else:
+            runs.append([port, port])
+    return [str(first) if first == last else "%d:%d" % (first, last) for first, last in runs]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from .._host import networks as host_networks
 from . import evaluate as evaluator, policy as firewall_policy
-from .iptables import rules as iptables_rules
 
 # How many problems a finding names.
 SHOWN = 3
@@ -130,7 +129,7 @@ def closed_notice(policy, family, rulesets):
             sources["others"] = evaluator.STRANGERS[family][0]
         door = evaluator.specialise(rulesets["filter"], led_packet(port), "INPUT")
         way = evaluator.Packet(evaluator.ELSEWHERE, port, port)
-        chains = evaluator.specialise(rulesets[iptables_rules.NOTICE_TABLE], way, "PREROUTING")
+        chains = evaluator.specialise(rulesets[firewall_policy.NOTICE_TABLE], way, "PREROUTING")
         for name, source in sources.items():
             verdicts = evaluator.verdicts(rulesets["filter"], door, "INPUT", source)
             # Others are limited in rate, and so may be dropped.

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 
 from .._host import files as host_files
-from . import backends, files, host
+from . import backends, files, host, script as firewall_script
 
 
 def rehearse(module, wanted):
@@ -24,7 +24,7 @@ def rehearse(module, wanted):
     with tempfile.TemporaryDirectory(prefix="redis-ports-block-") as folder:
         _write_rules(wanted, folder)
         script = os.path.join(folder, "script")
-        host_files.write_file(script, files.SCRIPT, 0o600)
+        host_files.write_file(script, firewall_script.SCRIPT, 0o600)
         status, output, errors = module.run_command([unshare, "--net", "sh", script, "rehearse", folder])
     if status != 0:
         module.fail_json(msg="the kernel does not take the rules; nothing was changed: %s" % (errors or output).strip())

@@ -13,7 +13,12 @@ import tempfile
 from types import SimpleNamespace
 
 from .._config import desired as config_desired, guarded_file as guarded
-from .._firewall import backends as firewall_backends, files as firewall_files, host as firewall_host
+from .._firewall import (
+    backends as firewall_backends,
+    files as firewall_files,
+    host as firewall_host,
+    script as firewall_script,
+)
 from .._firewall.iptables import host as iptables_host
 from .._host import files as host_files, systemd as host_systemd
 from .._service import start_guard as service_start_guard, units as service_units
@@ -187,7 +192,7 @@ class Removal:
             self.systemctl("disable", firewall_files.UNIT_NAME)
         with tempfile.TemporaryDirectory(prefix="redis-ports-block-") as folder:
             script = os.path.join(folder, "script")
-            host_files.write_file(script, firewall_files.SCRIPT, 0o600)
+            host_files.write_file(script, firewall_script.SCRIPT, 0o600)
             status, output, errors = self.module.run_command(["sh", script, "remove"])
         left = self._rules()
         if status or left:

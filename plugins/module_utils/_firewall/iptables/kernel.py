@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ..policy import MARK
-from .rules import DOCKER_CHAIN, INPUT_CHAIN, NOTICE_TABLE, TABLES
+from ..policy import MARK, NOTICE_TABLE
+from .rules import DOCKER_CHAIN, INPUT_CHAIN, TABLES
 
 # The two chains, and the chains of sources that hang below them, named after the first port they serve.
 OWN_CHAIN = re.compile(r"REDIS-PORTS(-DOCKER)?(-\d+)?")

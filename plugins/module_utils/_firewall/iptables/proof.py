@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ..._audit.findings import verdict
+from .. import policy as firewall_policy
 from ..proof import SHOWN, TURNED_AWAY, WAYS, closed_doors, closed_notice, open_doors
 from . import kernel as iptables_kernel, parse as iptables_parse, rules as iptables_rules
 
@@ -17,9 +18,9 @@ def prove(policy, family, text, shut_elsewhere=()):
     text: the output of iptables-save. shut_elsewhere: in words, which named sources other tables drop.
     """
     rulesets = {
-        table: iptables_parse.parse(text, table) for table in (*iptables_rules.TABLES, iptables_rules.NOTICE_TABLE)
+        table: iptables_parse.parse(text, table) for table in (*iptables_rules.TABLES, firewall_policy.NOTICE_TABLE)
     }
-    ports = ", ".join(iptables_rules.port_words(policy.ports))
+    ports = ", ".join(firewall_policy.port_words(policy.ports))
     closed = "connections to %s from sources that are not named are dropped" % ports + TURNED_AWAY[policy.audience]
     name = "IPv%d " % family
     findings = [
@@ -28,7 +29,7 @@ def prove(policy, family, text, shut_elsewhere=()):
     ]
     kernel = iptables_kernel.parse_save(text)
     order = iptables_kernel.jump_differences(kernel, iptables_rules.render(policy, family))
-    if not policy.notice and iptables_rules.INPUT_CHAIN in kernel[iptables_rules.NOTICE_TABLE]:
+    if not policy.notice and iptables_rules.INPUT_CHAIN in kernel[firewall_policy.NOTICE_TABLE]:
         order.append("clients are led to a notice, which the policy does not have")
     shut_out = [
         "%s: %s" % (way, problem)

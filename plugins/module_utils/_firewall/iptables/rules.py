@@ -12,29 +12,16 @@ from __future__ import annotations
 
 import socket
 
-from ..policy import MARK, NOTICE_PORT
+from ..policy import MARK, NOTICE_PORT, NOTICE_TABLE, port_words
 
 INPUT_CHAIN = "REDIS-PORTS"
 DOCKER_CHAIN = "REDIS-PORTS-DOCKER"
 TABLES = ("filter", "mangle")
-# Only there where the policy has a notice.
-NOTICE_TABLE = "nat"
 # New connections of one address, or of an IPv6 network of 64 bits, where the notice is for everyone. A full table of
 # addresses drops those that are not in it.
 NOTICE_RATE = "--hashlimit-upto 20/min --hashlimit-burst 10 --hashlimit-mode srcip --hashlimit-name redis-port-notice"
 NOTICE_TABLE_SIZE = "--hashlimit-htable-max 10000"
 MULTIPORT_LIMIT = 15
-
-
-def port_words(ports):
-    """Return sorted ports as iptables writes them, neighbours as one range: 7000, 7001, 7002 -> 7000:7002."""
-    runs = []
-    for port in ports:
-        if runs and port == runs[-1][1] + 1:
-            runs[-1][1] = port
-        else:
-            runs.append([port, port])
-    return [str(first) if first == last else "%d:%d" % (first, last) for first, last in runs]
 
 
 def multiports(ports):

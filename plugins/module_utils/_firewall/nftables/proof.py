@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..._audit.findings import verdict
-from .. import evaluate as evaluator, proof as firewall_proof
-from ..iptables import parse as iptables_parse, rules as iptables_rules
+from .. import evaluate as evaluator, policy as firewall_policy, proof as firewall_proof
+from ..iptables import parse as iptables_parse
 from . import evaluate, rules
 
 TABLE = "%s %s" % (rules.FAMILY, rules.TABLE)
@@ -46,7 +46,7 @@ def prove(policy, family, text, saved=None):
     """
     objects = evaluate.parse(text)
     name = "IPv%d " % family
-    ports = ", ".join(iptables_rules.port_words(policy.ports))
+    ports = ", ".join(firewall_policy.port_words(policy.ports))
     closed = "connections to %s from sources that are not named are dropped" % ports
     closed += firewall_proof.TURNED_AWAY[policy.audience]
     own = {packet_way: own_chain(objects, family, hook, chain, packet_way) for _way, hook, chain, packet_way in WAYS}
@@ -62,7 +62,7 @@ def prove(policy, family, text, saved=None):
         for problem in firewall_proof.closed_doors(policy, family, own[packet_way], packet_way)
     ]
     notice = own_chain(objects, family, "prerouting", rules.NOTICE_CHAIN, "PREROUTING", nat=True)
-    rulesets = {"filter": own["INPUT"], iptables_rules.NOTICE_TABLE: notice}
+    rulesets = {"filter": own["INPUT"], firewall_policy.NOTICE_TABLE: notice}
     shut_in += firewall_proof.closed_notice(policy, family, rulesets)
     return [
         *findings,

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
     backends as firewall_backends,
-    files as firewall_files,
+    script as firewall_script,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
     backend as iptables_backend,
@@ -40,7 +40,7 @@ def test_the_same_functions(name):
 @pytest.mark.parametrize("backend", firewall_backends.BACKENDS.values())
 def test_the_script_knows_the_files(backend):
     assert list(backend.rules(POLICY)) == list(backend.RULES)
-    assert backend.RULES[0] in firewall_files.SCRIPT
+    assert backend.RULES[0] in firewall_script.SCRIPT
 
 
 def test_what_ufw_may_deny():
@@ -51,7 +51,7 @@ def test_what_ufw_may_deny():
 
 def test_the_script_compares_as_python_does():
     """The script takes out of a listing what _nft_kernel takes out."""
-    function = firewall_files.SCRIPT.split("\nuncounted() {")[1].split("\n}\n")[0]
+    function = firewall_script.SCRIPT.split("\nuncounted() {")[1].split("\n}\n")[0]
     counted = "\t\ttimeout 1m\n\t\telements = { 192.0.2.1 limit rate 20/minute,\n\t\t\t     192.0.2.2 expires 3s }\n"
     text = listing().replace("\t\ttimeout 1m\n", counted)
     assert text != listing()

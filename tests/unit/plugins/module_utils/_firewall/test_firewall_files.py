@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import files as firewall_files
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    files as firewall_files,
+    script as firewall_script,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
     kernel as iptables_kernel,
 )
@@ -19,7 +22,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
 
 def test_shellcheck(tmp_path):
     script = tmp_path / "script"
-    script.write_text(firewall_files.SCRIPT)
+    script.write_text(firewall_script.SCRIPT)
     done = subprocess.run(
         [Path(sys.executable).with_name("shellcheck"), "--shell=sh", script], capture_output=True, text=True
     )
@@ -28,12 +31,12 @@ def test_shellcheck(tmp_path):
 
 
 def test_jumps_are_the_same():
-    in_script = re.findall(r'jump\["(\S+)"\] = "(.*)"', firewall_files.SCRIPT)
+    in_script = re.findall(r'jump\["(\S+)"\] = "(.*)"', firewall_script.SCRIPT)
     assert in_script == [(chain, rule) for _table, chain, rule in iptables_kernel.JUMPS]
 
 
 def test_names_of_chains_are_the_same():
-    pattern = re.search(r"^own='(.*)'$", firewall_files.SCRIPT, re.MULTILINE)[1]
+    pattern = re.search(r"^own='(.*)'$", firewall_script.SCRIPT, re.MULTILINE)[1]
     assert pattern.replace("[0-9]", r"\d") == iptables_kernel.OWN_CHAIN.pattern
 
 
@@ -46,4 +49,4 @@ def test_the_unit_runs_the_script_and_is_wanted():
             assert re.search(r"(?m)^%s=.*\b%s\.service" % (key, name), firewall_files.UNIT), (key, name)
     assert "ExecStop" not in firewall_files.UNIT
     folders = "kept=%s trial=%s " % (firewall_files.FOLDER, firewall_files.TRIAL_FOLDER)
-    assert folders in firewall_files.SCRIPT
+    assert folders in firewall_script.SCRIPT

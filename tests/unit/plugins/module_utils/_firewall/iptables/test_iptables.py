@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import evaluate as evaluator
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
+    evaluate as evaluator,
+    policy as firewall_policy,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
     parse as iptables_parse,
     rules as iptables_rules,
@@ -23,8 +26,8 @@ def entry(port, *sources, purpose="data"):
 
 
 def test_port_words():
-    assert iptables_rules.port_words([1, 3, 4, 6, 7, 8]) == ["1", "3:4", "6:8"]
-    assert iptables_rules.port_words([]) == []
+    assert firewall_policy.port_words([1, 3, 4, 6, 7, 8]) == ["1", "3:4", "6:8"]
+    assert firewall_policy.port_words([]) == []
 
 
 PORTS = st.sets(st.integers(1, 65535) | st.integers(1, 40), min_size=1, max_size=60).map(sorted)
