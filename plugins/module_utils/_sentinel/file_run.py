@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright: Celebrum Redis Hardening contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""One run of redis_sentinel_file: the file that a Sentinel starts with."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+
+from .._config import guarded_file as guarded
+from .._errors import Refused
+from .._host import systemd as host_systemd
+from . import file as sentinel_file
+
+
+class File:
+    """The Sentinel's file, its folder and its unit."""
+
+    def __init__(self, module):
+        self.module, self.params = module, module.params
+        self.path, self.unit = self.params["path"], self.params["unit"] + ".service"
+        self.wanted = sentinel_file.wanted_lines(self.params["settings"])
+        self.parent = os.path.dirname(self.path)
+
+    def systemctl(self, *words):
+        code, out, error = self.module.run_command(["systemctl", *words])
+        if code:
+            raise Refused("systemctl %s: %s" % (" ".join(words), error.strip()))
+        return out
+
+    def settle_folder(self):
+        """Make the folder, closed to others; return whether anything differed."""
+        try:
+            user, group = pwd.getpwnam(self.params["owner"]).pw_uid, grp.getgrnam(self.params["group"]).gr_gid
+        except KeyError as error:
+            if self.module.check_mode:
+                return True  # The package is still to come.
+            raise Refused("%s: install the package first." % error.args[0]) from error
+        try:
+            status = os.lstat(self.parent)
+        except FileNotFoundError:
+            status = None
+        if status and (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (user, group, 0o700):
+            return False
+        if not self.module.check_mode:
+            if status is None:
+                os.mkdir(self.parent, 0o700)
+            handle = os.open(self.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.fchmod(handle, 0o700)
+                os.fchown(handle, user, group)
+            finally:
+                os.close(handle)
+        return True
+
+    def show(self):
+        words = ["show", self.unit, "--property", ",".join(host_systemd.PROPERTIES)]
+        return host_systemd.parse_show(self.systemctl(*words))
+
+    def is_older(self):
+        """Return whether the running process started before the last change of what it has loaded."""
+        times = [os.stat(path).st_mtime for path in self.params["loaded_files"] if os.path.exists(path)]
+        properties = self.show() if times else {}
+        return properties.get("ActiveState") == "active" and max(times) > host_systemd.started_at(properties) > 0
+
+    def replace(self, names):
+        """Replace these lines while the Sentinel does not run."""
+        if self.module.check_mode:
+            return
+        runs = self.show()["ActiveState"] in ("active", "activating")
+        self.systemctl("stop", self.unit)
+        # It may have written its file once more.
+        self.write(sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
+        if runs:
+            self.systemctl("start", self.unit)
+
+    def bring(self):
+        """Write what is needed; return the result."""
+        text, names, diff = guarded.read(self.path), [], {}
+        if text is not None:
+            names = sentinel_file.drift(text, self.wanted)
+            problem = sentinel_file.move_problem(text, self.wanted) if names else ""
+            if problem:
+                raise Refused("the Sentinel was not changed: " + problem)
+        changed = self.settle_folder()
+        if text is None:
+            self.write(sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
+            diff = dict(before="", after=sentinel_file.shown(self.wanted))
+        else:
+            changed |= guarded.settle(self.module, self.path, {})
+        if names:
+            diff = dict(before=sentinel_file.shown_now(text, names), after=sentinel_file.shown(self.wanted, names))
+            self.replace(names)
+        result = dict(created=text is None, changes=names, restart_required=self.is_older())
+        result["changed"] = changed or bool(diff) or result["restart_required"]
+        if diff and self.module._diff:
+            result["diff"] = dict(diff, before_header=self.path, after_header=self.path)
+        return result
+
+    def write(self, text):
+        if not self.module.check_mode:
+            guarded.write(self.module, self.path, text)
