@@ -21,9 +21,15 @@ lint() {
     yamllint --strict . &&
     ansible-lint --offline -q &&
     antsibull-changelog lint &&
+    imports_between_packages &&
     python3 scripts/render_controls.py | diff -u docs/controls.md - &&
     antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck \
       "$VENV/collections/ansible_collections/celebrum/redis_hardening"
+}
+
+# The rules are in .importlinter. Its answer is shown where one is broken.
+imports_between_packages() {
+  lint-imports --config .importlinter --no-cache > "$LAB/imports.log" || { cat "$LAB/imports.log"; return 1; }
 }
 
 # count FILE: add the numbers of a junit file to PASSED and FAILED.

@@ -15,8 +15,8 @@ SOURCES = {"guide", "overview", "ports", "design"} | {f"strategy-{n}" for n in r
 
 def sources():
     folders = [CHECKOUT / "plugins" / "modules", CHECKOUT / "plugins" / "module_utils"]
-    files = (path for folder in folders for path in folder.glob("*.py"))
-    return {path: path.read_text() for path in files if not path.name.startswith("_controls")}
+    files = (path for folder in folders for path in folder.rglob("*.py"))
+    return {path: path.read_text() for path in files if not path.name.startswith("controls")}
 
 
 @pytest.mark.parametrize("control", CONTROLS)
