@@ -138,7 +138,8 @@ class Run:
                 self.acknowledged.append(self.number)
                 return True
             self.errors["too few replicas have it"] += 1
-        except (redis.RedisError, OSError) as error:
+        # redis-py's cluster client has no node yet for a slot that has just moved to a newcomer, and trips over that.
+        except (redis.RedisError, OSError, AttributeError) as error:
             self.errors[f"{type(error).__name__}: {error}"[:120]] += 1
         return False
 

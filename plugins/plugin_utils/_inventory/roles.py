@@ -13,7 +13,7 @@ import yaml
 
 from .sources import Sources, resolve_names
 
-ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
+ROLES = os.path.join(os.path.abspath(__file__).rpartition("/plugins/")[0], "roles")
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

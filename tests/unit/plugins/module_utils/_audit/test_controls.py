@@ -14,7 +14,7 @@ SOURCES = {"guide", "overview", "ports", "design"} | {f"strategy-{n}" for n in r
 
 
 def sources():
-    folders = [CHECKOUT / "plugins" / "modules", CHECKOUT / "plugins" / "module_utils"]
+    folders = [CHECKOUT / "plugins" / kind for kind in ("modules", "module_utils", "plugin_utils")]
     files = (path for folder in folders for path in folder.rglob("*.py"))
     return {path: path.read_text() for path in files if not path.name.startswith("controls")}
 

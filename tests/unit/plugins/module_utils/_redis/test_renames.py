@@ -59,7 +59,7 @@ class Server:
 def server(monkeypatch):
     def install(**options):
         fake = Server(**options)
-        monkeypatch.setattr(redis_commands, "pipeline", fake)
+        monkeypatch.setattr(redis_live_commands, "pipeline", fake)
         return fake
 
     return install
