@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Mirrors redis_argument_spec() of plugins/module_utils/_connection.py.
+    # Mirrors redis_argument_spec() of plugins/module_utils/_redis/connection.py.
     DOCUMENTATION = r"""
 options:
   login_host:

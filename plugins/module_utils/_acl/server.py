@@ -78,7 +78,7 @@ class AclServer:
         return self._parsed(self._expect(self.ask([[self.acl, "LIST"]])[0]))[0]
 
     def differences(self, wanted, live):
-        """Return in what a live user is not the wanted one; see _acl_compare.differences()."""
+        """Return in what a live user is not the wanted one; see compare.differences()."""
         if not self.has_channels:
             wanted = replace(wanted, rights=replace(wanted.rights, channels=frozenset()))
             live = replace(live, rights=replace(live.rights, channels=frozenset()))

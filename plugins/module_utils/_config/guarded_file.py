@@ -5,7 +5,7 @@
 """Reading and replacing a configuration file in a folder that its server can write to.
 
 A server that was taken over could put links in the way, so that root reads, writes or gives away something else. So no
-link is followed, in no part of the path, and everything is done by handles. The functions are those of _config_file.
+link is followed, in no part of the path, and everything is done by handles. The functions are those of file.py.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def rules_file(rendered):
 
 
 def differences(kernel, rendered):
-    """Return in words how the kernel's rules differ. kernel: table -> chain -> rules, from _firewall_kernel."""
+    """Return in words how the kernel's rules differ. kernel: table -> chain -> rules, as parsed there."""
     found = []
     for table, (hook, chain) in HOOKS.items():
         chains = kernel.get(table, {})

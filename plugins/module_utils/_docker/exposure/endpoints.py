@@ -33,7 +33,7 @@ class Facts:
     containers, networks, services: as the engine's API gives them. activities: container id -> dict(redis: names of
     Redis programs it runs, redis_ports: where they listen, listeners: (address, port) of all of its sockets).
     listeners: the same for the whole host. interfaces: the host's, by name. saves: family -> output of iptables-save.
-    nft: the objects of nftables (_nft_eval.parse). forwarding: family -> bool.
+    nft: the objects of nftables (nftables/evaluate.py, parse()). forwarding: family -> bool.
     """
 
     version: str

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `nft -j list ruleset` shows, as rules that _firewall_eval can follow a packet through: pure functions.
+"""What `nft -j list ruleset` shows, as rules that ../evaluate.py can follow a packet through: pure functions.
 
 A rule becomes one rule or more with the options of iptables. What can't be told from a TCP packet of one family (a
-rate, a mark, a match of iptables) becomes a condition that _firewall_eval does not know: the rule may match or not.
+rate, a mark, a match of iptables) becomes a condition that ../evaluate.py does not know: the rule may match or not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PERHAPS = ((), (("unknown", False, ""),))
 PASSING = frozenset(("counter", "log", "mangle", "notrack", "continue", "ct helper", "ct timeout", "last", "flow"))
 VERDICTS = {"accept": evaluator.ACCEPT, "drop": evaluator.DROP, "reject": evaluator.DROP}
 VERDICTS |= {"return": evaluator.RETURN, "redirect": evaluator.REDIRECT}
-# What may let a packet through or not, for all that _firewall_eval knows.
+# What may let a packet through or not, for all that ../evaluate.py knows.
 UNCERTAIN = frozenset(("queue", "tproxy", "synproxy", "fwd", "dnat", "snat", "masquerade"))
 OTHER_PROTOCOLS = frozenset(("udp", "udplite", "icmp", "icmpv6", "sctp", "dccp", "esp", "ah", "comp", "igmp"))
 

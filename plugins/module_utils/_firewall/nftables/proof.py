@@ -18,7 +18,7 @@ from . import evaluate, rules
 
 TABLE = "%s %s" % (rules.FAMILY, rules.TABLE)
 # The ways of a packet: what it is called, its hook, our chain there, and what iptables calls that chain. The last also
-# tells _firewall_proof which way is meant.
+# tells ../proof.py which way is meant.
 WAYS = (
     ("to the host", "input", rules.HOST_CHAIN, "INPUT"),
     ("to containers", "forward", rules.CONTAINER_CHAIN, "FORWARD"),

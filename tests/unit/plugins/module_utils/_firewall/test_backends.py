@@ -50,7 +50,7 @@ def test_what_ufw_may_deny():
 
 
 def test_the_script_compares_as_python_does():
-    """The script takes out of a listing what _nft_kernel takes out."""
+    """The script takes out of a listing what kernel.py takes out."""
     function = firewall_script.SCRIPT.split("\nuncounted() {")[1].split("\n}\n")[0]
     counted = "\t\ttimeout 1m\n\t\telements = { 192.0.2.1 limit rate 20/minute,\n\t\t\t     192.0.2.2 expires 3s }\n"
     text = listing().replace("\t\ttimeout 1m\n", counted)
