@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -18,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import (
+    files,
     report as report_report,
     waivers as report_waivers,
 )
@@ -69,8 +68,8 @@ class ActionModule(ActionBase):
         if not task_vars.get("ansible_check_mode"):
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
-                _write(path, json.dumps(report, indent=2) + "\n")
-                _write(text_path, report_report.text_report(report))
+                files.write(path, json.dumps(report, indent=2) + "\n")
+                files.write(text_path, report_report.text_report(report))
             except OSError as error:
                 raise AnsibleActionFail("path: the report can't be written to %s: %s" % (folder, error)) from error
         # Not in the result, where callbacks indent and quote it beyond the width of a terminal.
@@ -144,16 +143,3 @@ def _read(path):
     except (OSError, ValueError):
         return {}
     return report if isinstance(report, dict) else {}
-
-
-def _write(path, text):
-    """Replace the file in one step. mkstemp makes it with mode 0600."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".report-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

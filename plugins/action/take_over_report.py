@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import files
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report.take_over import text_of
 
 
@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
             if result["changed"] and not task_vars.get("ansible_check_mode"):
                 try:
                     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-                    _write(path, text)
+                    files.write(path, text)
                 except OSError as error:
                     raise AnsibleActionFail("path: %s can't be written: %s" % (path, error)) from error
         return result
@@ -52,15 +52,3 @@ def _read(path):
             return file.read()
     except (OSError, ValueError):
         return ""
-
-
-def _write(path, text):
-    """Replace the file in one step. mkstemp makes it with mode 0600."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".take-over-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

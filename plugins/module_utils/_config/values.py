@@ -17,7 +17,7 @@ import re
 from . import directives as table
 from .syntax import quote
 
-_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
+UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
 # What the flag A stands for. The flag n is left out of comparisons: no server prints it.
 _ALL_EVENTS = "g$lshzxetd"
 _EVENT_FLAGS = set("AKEg$lshzxetdmnoc")
@@ -151,9 +151,9 @@ def _integer(name, words):
 
 def _bytes(_name, words):
     match = re.fullmatch(r"([0-9]+)([a-z]*)", words[0].lower())
-    if not match or match.group(2) not in _UNITS:
+    if not match or match.group(2) not in UNITS:
         raise ValueError("must be a size such as 100mb (k, kb, m, mb, g, gb)")
-    return int(match.group(1)) * _UNITS[match.group(2)]
+    return int(match.group(1)) * UNITS[match.group(2)]
 
 
 def _bytes_or_percent(name, words):

@@ -1,6 +1,6 @@
-#!/usr/bin/python
 # Copyright: Celebrum Redis Hardening contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 """One run of redis_sentinel_file: the file that a Sentinel starts with."""
 

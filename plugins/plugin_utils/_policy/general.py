@@ -15,6 +15,7 @@ import re
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import UNITS
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import (
     bind_problems,
     source_problems,
@@ -22,12 +23,12 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.add
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import COMMANDS, rename_problems
 
 from .._report.waivers import waiver_problems
+from .ranges import range_problems
 
 TESTED_SYSTEMS = {"Debian": ("12", "13")}
 SHORTEST_PASSWORD = 16
 NEW_PASSWORD = "make one with: openssl rand -base64 32"  # noqa: S105 - advice, not a password
 SMALLEST_MAXMEMORY = 1024 * 1024
-_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
 SYSCTLS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "vm.overcommit_memory", "vm.swappiness")
 
 # Folders that Redis must not get: these with all below them, and these themselves.
@@ -57,10 +58,7 @@ def policy_problems(settings):
     settings: the values of all variables that have the right type; a check whose variables are not all there is left
     out, because its result would mislead.
     """
-    problems = []
-    for name, (low, high, why) in _RANGES.items():
-        if name in settings and not low <= settings[name] <= high:
-            problems.append("%s is %s: set %d to %d; %s." % (name, settings[name], low, high, why))
+    problems = range_problems(settings, _RANGES)
     for names, check in _CHECKS:
         if all(name in settings for name in names):
             problems += check(*[settings[name] for name in names])
@@ -170,7 +168,7 @@ def _renames(renamed):
 def memory_bytes(text):
     """Return what Redis understands by '256mb' (2**20) or '256m' (10**6), or None if it understands nothing."""
     found = re.fullmatch(r"(\d+)([a-z]*)", text.lower())
-    return int(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
+    return int(found[1]) * UNITS[found[2]] if found and found[2] in UNITS else None
 
 
 def _maxmemory(text):

@@ -15,6 +15,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.add
 
 from .._inventory import instances as inventory_instances
 from . import arguments
+from .ranges import range_problems
 
 # It becomes part of the names of units, files and folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -75,11 +76,7 @@ def instance_problems(settings, host="", inventory=(), renamed=None):
     settings: all that have the right type. host: its name. inventory: the names of all hosts. renamed: the default of
     redis_renamed_commands.
     """
-    problems = [
-        "%s is %s: set %d to %d; %s." % (name, settings[name], low, high, why)
-        for name, (low, high, why) in _RANGES.items()
-        if settings.get(name) is not None and not low <= settings[name] <= high
-    ]
+    problems = range_problems(settings, _RANGES)
     entries = settings.get("redis_instances")
     if entries is None:
         return problems

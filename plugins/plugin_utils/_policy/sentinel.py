@@ -14,6 +14,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel
 
 from .._inventory import instances as inventory_instances
 from .general import NEW_PASSWORD, SHORTEST_PASSWORD
+from .ranges import range_problems
 
 # name -> smallest value, largest value, why.
 _RANGES = {
@@ -38,11 +39,7 @@ def sentinel_problems(settings):
     ]
     if not hosts:
         return []
-    problems = [
-        "%s is %s: set %d to %d; %s." % (name, settings[name], low, high, why)
-        for name, (low, high, why) in _RANGES.items()
-        if name in settings and not low <= settings[name] <= high
-    ]
+    problems = range_problems(settings, _RANGES)
     problems += _group(hosts, settings.get("sentinel_quorum"))
     problems += _port(settings)
     problems += _bind(settings.get("sentinel_bind"))

@@ -10,6 +10,8 @@ import ipaddress
 import posixpath
 import re
 
+from .ranges import range_problems
+
 SHORTEST_PASSPHRASE = 16
 _FILES = ("pki_cert_file", "pki_key_file", "pki_ca_file")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -29,10 +31,7 @@ def tls_problems(settings):
 
     A check whose variables are not all there is left out.
     """
-    problems = []
-    for name, (low, high, why) in _RANGES.items():
-        if name in settings and not low <= settings[name] <= high:
-            problems.append("%s is %s: set %d to %d; %s." % (name, settings[name], low, high, why))
+    problems = range_problems(settings, _RANGES)
     if not problems:
         problems += _days(settings)
     if settings.get("redis_tls", "off") != "off":
