@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 from cluster_lab import Lab, members
 from conftest import NAMES
 from sentinel_lab import Group, wait_for
@@ -87,6 +88,39 @@ def test_a_master_that_was_killed_comes_back_as_a_replica_with_all_that_was_ackn
     wait_for(lambda: b"master_link_status:up" in old.ask("INFO", "replication"), 60)
     assert old.ask("DBSIZE") == 500
     assert ended(guard(settings(group, 0), "crashed"))[1] == "redis-start-guard: starts: it is a replica\n"
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(group):
+    """Writes are refused then; and when the master dies of it, a replica has all that were taken."""
+    old = group.data[0]
+    disk = old.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        old.kill()
+        with old.file.open("a") as file:
+            file.write(f"dir {disk}\nappendonly yes\n")
+        old.start()
+        wait_for(old.client().ping, 60)
+        wait_for(lambda: b"connected_slaves:2" in old.ask("INFO", "replication"), 60)
+        client, acknowledged = old.client(), []
+        with pytest.raises(redis.ResponseError, match="MISCONF"):
+            for number in range(5000):
+                client.execute_command("SET", f"k{number}", "x" * 2000)
+                if client.execute_command("WAIT", 1, 1000):
+                    acknowledged.append(f"k{number}")
+        assert len(acknowledged) > 300
+        old.kill()
+        waiting = guard(settings(group, 0), "crashed")
+        assert "waits for the Sentinels to promote one of" in waiting.stderr.readline()
+        group.soon_down()
+        assert "starts as a replica" in ended(waiting)[1]
+        port = int(group.sentinels[0].row("MASTER", "mymaster")["port"])
+        (new,) = [one for one in group.data if one.port == port]
+        assert new is not old and new.ask("EXISTS", *acknowledged) == len(acknowledged)
+    finally:
+        old.kill()
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def test_without_a_majority_it_waits_until_somebody_allows_it(group, tmp_path):
