@@ -93,7 +93,7 @@ def judge(shown, answers, unit, instance):
         "%s of the unit does not run it" % name
         for name, verb in (("ExecStartPre", "before"), ("ExecStopPost", "after"))
         if not re.search(
-            r"^%s=.*argv\[\]=%s %s %s ; ignore_errors=no" % (name, COMMAND, verb, unit), shown, re.MULTILINE
+            r"^%s=.*argv\[\]=%s %s %s ; ignore_errors=no" % (name, COMMAND, verb, re.escape(unit)), shown, re.MULTILINE
         )
     ]
     if "TimeoutStartUSec=infinity" not in shown.splitlines():
@@ -102,5 +102,6 @@ def judge(shown, answers, unit, instance):
         wrong.append(answers)
     else:
         wrong += ["%s can't be asked: %s" % (place, problem) for place, problem in answers.items() if problem]
+        wrong += [] if answers else ["it knows nobody whom it could ask"]
     actual = "; ".join(wrong) or "it asks %s" % ", ".join(answers)
     return [verdict("RH-REP-07", not wrong, _EXPECTED, actual, instance=instance, subject="start guard")]
