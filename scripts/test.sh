@@ -22,6 +22,7 @@ lint() {
     ansible-lint --offline -q &&
     antsibull-changelog lint &&
     imports_between_packages &&
+    types_of_plugins &&
     python3 scripts/render_controls.py | diff -u docs/controls.md - &&
     antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck \
       "$VENV/collections/ansible_collections/celebrum/redis_hardening"
@@ -30,6 +31,13 @@ lint() {
 # The rules are in .importlinter. Its answer is shown where one is broken.
 imports_between_packages() {
   lint-imports --no-cache > "$LAB/imports.log" || { cat "$LAB/imports.log"; return 1; }
+}
+
+# From where the collection has its full name. Functions without annotations are not looked into.
+types_of_plugins() {
+  local config=$PWD/mypy.ini
+  (cd "$VENV/collections" && mypy --config-file "$config" --cache-dir "$LAB/mypy" --no-error-summary \
+    -p ansible_collections.celebrum.redis_hardening.plugins)
 }
 
 # count FILE: add the numbers of a junit file to PASSED and FAILED.

@@ -13,7 +13,7 @@ class Refused(Exception):
     passing: a little later the servers may say something else.
     """
 
-    def __init__(self, text, passing=False):
+    def __init__(self, text: object, passing: bool = False):
         super().__init__(text)
         self.passing = passing
 

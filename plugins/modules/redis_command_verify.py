@@ -155,8 +155,8 @@ def main():
     except ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
     except (redis.RedisError, OSError) as error:
-        problem = explain(error, module.params)
-        module.fail_json(msg=str(problem), connection_problem=problem.kind)
+        explained = explain(error, module.params)
+        module.fail_json(msg=str(explained), connection_problem=explained.kind)
     findings = redis_command_verify.judge(policy, evidence, endpoint(module.params))
     module.exit_json(
         changed=False,

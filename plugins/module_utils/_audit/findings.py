@@ -11,7 +11,15 @@ from .controls import CONTROLS
 STATUSES = ("pass", "fail", "waived", "skipped", "error")
 
 
-def finding(control, status, expected, actual, instance="", subject="", remediation=None):
+def finding(
+    control: str,
+    status: str,
+    expected: str,
+    actual: str,
+    instance: str = "",
+    subject: str = "",
+    remediation: str | None = None,
+) -> dict:
     """Return one finding as a dict.
 
     control: an id of the catalogue. status: one of STATUSES. expected, actual: text, never a secret.
@@ -34,12 +42,12 @@ def finding(control, status, expected, actual, instance="", subject="", remediat
     )
 
 
-def verdict(control, ok, expected, actual, **details):
+def verdict(control: str, ok: bool, expected: str, actual, **details) -> dict:
     """Return a finding that passes when ok is true and fails otherwise."""
     return finding(control, "pass" if ok else "fail", expected, actual, **details)
 
 
-def count(findings):
+def count(findings: list[dict]) -> dict[str, int]:
     """Return how many findings have each status, all statuses present."""
     totals = dict.fromkeys(STATUSES, 0)
     for entry in findings:

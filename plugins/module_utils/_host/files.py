@@ -13,7 +13,7 @@ import tempfile
 SBIN = ["/usr/sbin", "/sbin"]
 
 
-def read_file(path):
+def read_file(path: str) -> str | None:
     """Return a file's text, or None when there is no plain file of that name."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -23,7 +23,7 @@ def read_file(path):
         return source.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
-def file_difference(path, text, mode):
+def file_difference(path: str, text: str, mode: int) -> str | None:
     """Return in words how a file differs from what it should be, or None."""
     if read_file(path) is None:
         return "%s is missing" % path if not os.path.lexists(path) else "%s is not a plain file" % path
@@ -35,7 +35,7 @@ def file_difference(path, text, mode):
     return None
 
 
-def write_file(path, text, mode):
+def write_file(path: str, text: str, mode: int) -> None:
     """Put a file in its place in one step, never readable by more than its mode says.
 
     A directory that is missing is made: for a file of root alone it is for root alone as well.

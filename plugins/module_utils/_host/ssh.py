@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Union
 
 from .files import SBIN
 
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007 - a host may have an older Python
 SSH_SOCKETS = ("ssh.socket", "sshd.socket")
 
 
-def operators_connection():
+def operators_connection() -> tuple[Address, Address, int] | None:
     """Return (client, server, port) of the SSH connection behind this process, or None.
 
     sudo drops SSH_CONNECTION, so the processes above this one are looked at too.
@@ -61,7 +63,7 @@ def ssh_ports(module, declared):
     return ports
 
 
-def socket_ports(text):
+def socket_ports(text: str) -> list[int]:
     """Return the TCP ports of the active ones of the sockets that `systemctl show` describes."""
     blocks = [block for block in text.split("\n\n") if "ActiveState=active" in block.splitlines()]
     return [int(port) for block in blocks for port in re.findall(r"(?m)^Listen=\S*:(\d+) \(Stream\)$", block)]

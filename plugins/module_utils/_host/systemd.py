@@ -20,7 +20,7 @@ PROPERTIES = (
 )
 
 
-def parse_show(text):
+def parse_show(text: str) -> dict[str, str]:
     """Turn the output of `systemctl show` into a dict of strings."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 

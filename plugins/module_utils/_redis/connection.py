@@ -14,7 +14,7 @@ from ansible.module_utils.basic import missing_required_lib
 
 MINIMUM_REDIS_PY = (4, 3)
 REDIS_PY_IMPORT_ERROR = None
-REDIS_PY_VERSION = (0, 0)
+REDIS_PY_VERSION: tuple[int, ...] = (0, 0)
 try:
     import redis
     from redis.backoff import NoBackoff
@@ -40,7 +40,7 @@ class ConnectionProblem(Exception):
         self.kind = kind
 
 
-def redis_argument_spec():
+def redis_argument_spec() -> dict:
     """Return the connection options that all modules share (doc fragment `connection`)."""
     return dict(
         login_host=dict(type="str", default="127.0.0.1"),
@@ -69,7 +69,7 @@ CONNECTION_RULES = dict(
 )
 
 
-def require_library(module):
+def require_library(module) -> None:
     """End the module with a clear message when redis-py is missing or too old."""
     if LIBRARY_MISSING:
         module.fail_json(msg=missing_required_lib("redis (Debian: python3-redis)"), exception=REDIS_PY_IMPORT_ERROR)
@@ -80,12 +80,12 @@ def require_library(module):
         )
 
 
-def endpoint(params):
+def endpoint(params: dict) -> str:
     """Name the server for messages: 'host:port' or the socket's path."""
     return params.get("login_unix_socket") or "%s:%s" % (params["login_host"], params["login_port"])
 
 
-def password_of(params):
+def password_of(params: dict) -> str | None:
     """Return the password from the option, the file or the environment; None when none is given.
 
     Raises ConnectionProblem(auth) for a file or variable that is named but holds nothing.
@@ -103,12 +103,12 @@ def password_of(params):
             raise ConnectionProblem("auth", "login_password_file %s has an empty first line." % path)
         return password
     if params.get("login_password_env"):
-        password = os.environ.get(params["login_password_env"])
-        if not password:
+        given = os.environ.get(params["login_password_env"])
+        if not given:
             raise ConnectionProblem(
                 "auth", "login_password_env names %s, which is not set on the host." % params["login_password_env"]
             )
-        return password
+        return given
     return None
 
 
@@ -212,7 +212,7 @@ def connect(module, anonymous_fallback=False):
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
 
 
-def explain(error, params):
+def explain(error: Exception, params: dict) -> ConnectionProblem:
     """Turn an exception of redis-py into a ConnectionProblem that names the cause and the fix."""
     where, text = endpoint(params), str(error)
     user = params.get("login_user") or "default"

@@ -6,20 +6,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .._errors import Refused
 
 
-def text(reply):
+def text(reply) -> str:
     """Return a reply as text; bytes that are not UTF-8 survive the way back."""
     return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else str(reply)
 
 
-def raw(words):
+def raw(words: Iterable[str]) -> list[bytes]:
     """Return the words as bytes to send; the opposite of text()."""
     return [word.encode("utf-8", "surrogateescape") for word in words]
 
 
-def parse_info(reply):
+def parse_info(reply) -> dict[str, str]:
     """Return {field: text} of an INFO reply. Raises Refused when it is none."""
     fields = {}
     for line in text(reply).splitlines():
@@ -31,6 +33,6 @@ def parse_info(reply):
     return fields
 
 
-def printable(name):
+def printable(name: str) -> str:
     """Return text that can be shown and stored as JSON: a byte that is no UTF-8 becomes \\xNN."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

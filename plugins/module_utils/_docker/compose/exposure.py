@@ -18,7 +18,7 @@ from .secrets import secret_faults
 try:
     import yaml
 except ImportError:
-    yaml = None
+    yaml = None  # type: ignore[assignment]
 
 # In the place of a variable that has no value here.
 UNKNOWN = "?"

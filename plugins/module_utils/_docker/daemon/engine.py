@@ -19,8 +19,10 @@ from . import settings, unit
 
 UNIT = "docker.service"
 DEFAULT_PATH = "/etc/docker/daemon.json"
-PROPERTIES = ("LoadState", "ActiveState", "ExecStart", "ExecMainStartTimestampMonotonic", "MainPID", "DropInPaths")
-PROPERTIES += ("FragmentPath", "Environment", "EnvironmentFiles")
+PROPERTIES = (
+    *("LoadState", "ActiveState", "ExecStart", "ExecMainStartTimestampMonotonic", "MainPID", "DropInPaths"),
+    *("FragmentPath", "Environment", "EnvironmentFiles"),
+)
 # Nobody's: a process of this user reads nothing but what it is given.
 STRANGER = "2147483000"
 
