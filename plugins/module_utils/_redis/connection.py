@@ -22,7 +22,7 @@ try:
 
     REDIS_PY_VERSION = tuple(int(part) for part in redis.__version__.split(".")[:2])
 except ImportError:
-    from . import resp as redis
+    from . import resp as redis  # type: ignore[no-redef]
 
     REDIS_PY_IMPORT_ERROR = traceback.format_exc()
 # Without redis-py there is only what proofs need; what changes something asks for the library.
