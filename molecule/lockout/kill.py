@@ -29,6 +29,11 @@ def tasks(output):
     return [line for line in output if line.startswith(("TASK [", "RUNNING HANDLER ["))]
 
 
+def kept_at(seen):
+    """Return which of these tasks, counted from 1, keeps the new rules."""
+    return 1 + next(number for number, line in enumerate(seen) if "Keep the new rules" in line)
+
+
 def moments(seen):
     """Return twenty moments (TASK, SECONDS) to kill a run at which prints these tasks.
 
@@ -36,7 +41,7 @@ def moments(seen):
     little later. The others are spread from the first task to the last.
     """
     first = 1 + next(number for number, line in enumerate(seen) if "Close the Redis ports to all" in line)
-    last = 1 + next(number for number, line in enumerate(seen) if "Keep the new rules" in line)
+    last = kept_at(seen)
     on_trial = [(task, 0) for task in range(first, last + 1)]
     on_trial += [(task, seconds) for seconds in (0.3, 0.6) for task in (first, last)]
     others = 20 - len(on_trial)

@@ -70,12 +70,11 @@ class TestKilled:
     def test_apply_killed_at_twenty_moments(self, as_app):
         done = must(playbook(TOP / "playbooks" / "site.yml", *another_policy(0, PATIENT)))
         tasks = kill.tasks(done.stdout.splitlines())
-        kept = 1 + next(number for number, line in enumerate(tasks) if "Keep the new rules" in line)
         moments = kill.moments(tasks)
         assert len(moments) == 20
         for number, (task, seconds) in enumerate(moments):
             # A run that could not confirm its rules in time would have ended before the later moments.
-            policy = another_policy(number + 1, PATIENT if task > kept else 2 * TRIAL)
+            policy = another_policy(number + 1, PATIENT if task > kill.kept_at(tasks) else 2 * TRIAL)
             assert kill.kill_at(task, seconds, INVENTORY, *policy), (task, seconds)
             ssh_answers()
         settle(as_app)

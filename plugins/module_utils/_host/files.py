@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that root writes on a host, in one step and through no link."""
+"""Files that root reads and writes on a host: each in one step, and through no link in the place of the file itself."""
 
 from __future__ import annotations
 

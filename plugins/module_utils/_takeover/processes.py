@@ -67,7 +67,7 @@ def _server(proc, pid):
         _link(proc, pid, "cwd") or "/",
         frozenset(sockets.listening(pid, proc) or ()),
         # Behind the name in brackets, which may hold anything: state and parent.
-        int((_text(proc, pid, "stat").rpartition(")")[2].split() + ["", "0"])[1] or 0),
+        int((_text(proc, pid, "stat").rpartition(")")[2].split() + ["", "0"])[1]),
     )
 
 
@@ -89,7 +89,7 @@ def runs(show, server):
     show: `systemctl show --property ExecStart --property MainPID` of the unit.
     """
     main = re.search(r"^MainPID=([1-9]\d*)$", show, re.M)
-    words = re.findall(r"\S+", " ".join(re.findall(r"\bargv\[\]=(.*?) ;", show)))
+    words = " ".join(re.findall(r"\bargv\[\]=(.*?) ;", show)).split()
     return bool(main and int(main[1]) in (server.pid, server.parent)) or not {
         os.path.basename(word) for word in words
     }.isdisjoint(_PROGRAMS)
