@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         _validation, arguments = self.validate_argument_spec(
             argument_spec=dict(
-                findings_var=dict(type="str", default="__audit_findings", aliases=["results"]),
+                findings_var=dict(type="str", default="celebrum_findings", aliases=["results"]),
                 hosts=dict(type="list", elements="str"),
                 path=dict(type="path", required=True),
                 title=dict(type="str", default="Redis audit"),

@@ -89,8 +89,8 @@ class LookupModule(LookupBase):
             "nodes": inventory_instances.nodes(value, peers),
             "sentinels": inventory_instances.sentinels(value, peers, place["sentinel_port"]),
             "has_tls": inventory_instances.has_tls(value),
+            "tls_server": inventory_instances.tls_server(value, settings),
             "login_port": inventory_instances.group_port(value),
             "bind_variable": inventory_instances.variable_of(value, settings, "bind"),
-            "closed_port": inventory_instances.closed_port(value, settings),
             "plaintext_port": inventory_instances.plaintext_port(value, settings),
         }

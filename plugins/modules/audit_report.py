@@ -21,9 +21,11 @@ options:
   findings_var:
     description:
       - Name of the variable of each host that holds its findings, as a list of findings, a registered result of a
-        verify module (also of a loop), or a list of any of these.
+        verify module (also of a loop), or a list of any of these, or a dictionary of such lists.
+      - The C(verify) tasks of the roles keep theirs in the default, each under the name of its role. To have others in
+        the report, do the same.
     type: str
-    default: __audit_findings
+    default: celebrum_findings
     aliases: [results]
   hosts:
     description:

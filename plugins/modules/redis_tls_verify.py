@@ -75,7 +75,7 @@ EXAMPLES = r"""
     ca: "{{ lookup('ansible.builtin.file', pki_dir ~ '/ca.crt') }}"
     names: ["{{ ansible_host }}"]
     plaintext_port: 6379
-  register: __redis_tls_verified
+  register: proof
 """
 
 RETURN = r"""

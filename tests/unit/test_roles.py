@@ -62,3 +62,31 @@ def test_every_control_is_a_tag_of_the_playbook_that_mends_it():
         listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         found |= set(re.findall(r"RH-[A-Z]+-\d+", listed))
     assert found == set(CONTROLS) - {"RH-AUD-01"}
+
+
+def owner(name, roles):
+    """Return the role whose internal variable this is: the one with the longest name that fits."""
+    return max((role for role in roles if name.startswith("__%s_" % role)), key=len, default=None)
+
+
+def foreign_variables(files, roles):
+    """Return {(role that reads, variable), ...}. files: {role or None for playbooks: text}."""
+    read = {(role, name) for role, text in files.items() for name in re.findall(r"\b__[a-z]\w+", text)}
+    return {(role, name) for role, name in read if owner(name, roles) not in (None, role)}
+
+
+def test_no_role_reads_the_internal_variables_of_another():
+    roles = [folder.name for folder in ROLES]
+    text = {
+        folder.name: "\n".join(
+            path.read_text() for path in sorted(folder.rglob("*")) if path.suffix in (".yml", ".j2")
+        )
+        for folder in ROLES
+    }
+    playbooks = ROLES[0].parents[1] / "playbooks"
+    text[None] = "\n".join(path.read_text() for path in sorted(playbooks.glob("*.yml")))
+    assert foreign_variables(text, roles) == set()
+    assert foreign_variables({"audit": "{{ __redis_login }} __audit_outside __redis_container_x"}, roles) == {
+        ("audit", "__redis_login"),
+        ("audit", "__redis_container_x"),
+    }

@@ -136,6 +136,16 @@ def plaintext_port(value, settings):
     return ports[0] if ports else closed_port(value, settings)
 
 
+def tls_server(value, settings):
+    """Return what the role pki is told of the instance, to prove its TLS. auth_clients: as the setting has it."""
+    return {
+        "name": value["name"],
+        "port": value.get("tls_port", 6380),
+        "auth_clients": value["tls_auth_clients"],
+        "plaintext_port": closed_port(value, settings),
+    }
+
+
 def server(value, address):
     """Return what the module redis_instances is told of the instance. address: where its group reaches the host."""
     ports = {purpose: port for _name, port, purpose in served(value)}

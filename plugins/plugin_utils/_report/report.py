@@ -29,7 +29,7 @@ _MISSING = "not checked"
 
 
 def findings_of(result, proves=""):
-    """Return all findings in a list of findings, a registered result, a loop's result, or a list of any of these.
+    """Return all findings in a list of findings, a registered result, a loop's result, or a list or dict of any of these.
 
     A result without findings that was not skipped becomes a finding with status error: the check has not run. proves:
     what is then not known; a dict with results may say it.
@@ -40,11 +40,13 @@ def findings_of(result, proves=""):
         for name in ("results", "findings"):
             if name in result:
                 return findings_of(result[name], result.get("proves", proves))
+        if result and all(isinstance(part, (list, tuple)) for part in result.values()):
+            return [entry for part in result.values() for entry in findings_of(part, proves)]
         if result.get("skipped"):
             return []
         # As the roles call what they loop over.
-        why = result.get("msg") or "the check returned no findings"
-        return [not_audited(why, result.get("__redis_name", ""), proves)]
+        instance = result.get("__redis_name") or (result.get("__pki_server") or {}).get("name", "")
+        return [not_audited(result.get("msg") or "the check returned no findings", instance, proves)]
     if isinstance(result, (list, tuple)):
         return [entry for part in result for entry in findings_of(part, proves)]
     return [not_audited("instead of findings there is %r" % (result,))]

@@ -25,7 +25,7 @@ LOOK = {
 }
 ASK = {
     "ansible.builtin.set_fact": {
-        "outcome": "{{ __redis_by_name.values() | map(attribute='all_users') "
+        "outcome": "{{ celebrum_instances.values() | map(attribute='all_users') "
         "| map('map', attribute='name') | map('list') | list }}",
         # As Ansible's own check of a role's arguments does.
         "evaluated": "{{ [redis_replica_password, redis_sentinel_password] }}",
