@@ -78,9 +78,7 @@ def foreign_variables(files, roles):
 def test_no_role_reads_the_internal_variables_of_another():
     roles = [folder.name for folder in ROLES]
     text = {
-        folder.name: "\n".join(
-            path.read_text() for path in sorted(folder.rglob("*")) if path.suffix in (".yml", ".j2")
-        )
+        folder.name: "\n".join(path.read_text() for path in sorted(folder.rglob("*")) if path.suffix in (".yml", ".j2"))
         for folder in ROLES
     }
     playbooks = ROLES[0].parents[1] / "playbooks"

@@ -15,7 +15,7 @@ from .._config import desired as config_desired, included as files
 from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.scratch_server import StartFailed, throwaway_server
-from . import losses as takeover, processes as find, server as asking
+from . import losses as takeover, present, processes as find, server as asking
 from .losses import Loss
 
 
@@ -120,7 +120,7 @@ def wanted_of(params):
     sources = None
     if params["ports"] is not None:
         sources = {entry["port"]: entry.get("sources") or [] for entry in params["ports"]}
-    return takeover.Wanted(
+    return present.Wanted(
         settings=config_desired.desired(params["settings"], {}, params["renamed_commands"]),
         renamed=params["renamed_commands"],
         users=acl_users.declared(params["users"]),

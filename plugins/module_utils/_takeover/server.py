@@ -14,7 +14,7 @@ from .._redis import replies as redis_replies
 from .._redis.connection import ConnectionProblem, open_client, pipeline
 from .._redis.live_commands import live_names
 from .._redis.replies import text
-from .losses import Client, Present
+from .present import Client, Present
 
 _COMMANDS = ["CONFIG", "INFO", "ACL", "CLIENT", "MODULE"]
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104

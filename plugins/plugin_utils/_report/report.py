@@ -29,7 +29,7 @@ _MISSING = "not checked"
 
 
 def findings_of(result, proves=""):
-    """Return all findings in a list of findings, a registered result, a loop's result, or a list or dict of any of these.
+    """Return all findings in a list of findings, a registered result, a loop's result, or several of any of these.
 
     A result without findings that was not skipped becomes a finding with status error: the check has not run. proves:
     what is then not known; a dict with results may say it.

@@ -12,10 +12,7 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import (
     KINDS,
-    Client,
     Loss,
-    Present,
-    Wanted,
     losses,
     refusal,
     room_for,
@@ -23,6 +20,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover
     spelled,
     undeclared,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.present import Client, Present, Wanted
 
 MB = 1 << 20
 LIMITS = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import Client, losses
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import losses
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.present import Client
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.variables import (
     Kept,
     entry_of,
