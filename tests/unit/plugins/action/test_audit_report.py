@@ -18,7 +18,7 @@ IDLE = finding("RH-CFG-03", "fail", "300", "0", subject="timeout")
 GOOD = finding("RH-ACL-01", "pass", "refused", "refused")
 NO_LIBRARY = {"changed": False, "failed": False, "msg": "Failed to import the required Python library (redis)"}
 COLLECT = {
-    "ansible.builtin.set_fact": {"__audit_findings": "{{ found }}"},
+    "ansible.builtin.set_fact": {"celebrum_findings": "{{ found }}"},
     "when": "found is defined",
 }
 LOSE = {"ansible.builtin.fail": {"msg": "lost"}, "when": "lost is defined"}
@@ -163,7 +163,7 @@ def test_what_is_no_finding_is_refused(tmp_path):
     strange = {**OPEN, "status": "perhaps"}
     outcome, written, _output = run(tmp_path, {"h1": {"found": [strange]}})
     assert outcome["failed"] is True
-    assert "__audit_findings of h1 has what is no finding" in outcome["msg"]
+    assert "celebrum_findings of h1 has what is no finding" in outcome["msg"]
     assert written is None
 
 
