@@ -65,11 +65,16 @@ pytest_part() {
   python3 -m pytest --quiet --numprocesses "$2" --dist "$3" --junit-xml "$LAB/junit-$1.xml" "tests/$1"
 }
 
+# failures FILE: the lines of Molecule's log that say what failed. A task's result goes on until an empty line.
+failures() {
+  awk '/^(fatal|failed): / { on = 1 } /^$/ { on = 0 } on || /^(E  |FAILED|ERROR)/' "$1" | tail -n 60
+}
+
 scenario() {
   local log="$LAB/molecule-$1.log"
   # Molecule writes its own ansible.cfg from .config/molecule/config.yml.
   NO_COLOR=1 MOLECULE_GLOB='molecule/*/molecule.yml' env -u ANSIBLE_CONFIG molecule test --scenario-name "$1" > "$log" 2>&1 ||
-    { grep -E '^(E  |FAILED|ERROR|fatal: |failed: )' "$log" | tail -n 30; tail -n 60 "$log"; return 1; }
+    { failures "$log"; tail -n 40 "$log"; return 1; }
   grep -E '^=+ .* (passed|failed)' "$log" || true
 }
 

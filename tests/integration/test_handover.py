@@ -114,7 +114,7 @@ def test_when_the_pause_of_a_run_that_was_killed_ends_before_the_demotion(one_gr
     """The old master takes no write that would be thrown away when the Sentinels make it a replica at last."""
     watch(one_group)
     # Sentinels take 8 s at least.
-    monkeypatch.setattr(handover_failover, "DEMOTION_SECONDS", -7.0)
+    monkeypatch.setattr(handover_failover, "GUARDED_SECONDS", 5.0)
     with Writer(one_group) as writer:
         killed(one_group, handover_peers, "fail_over")
         wait_for(lambda: len(masters(one_group)) == 2, 60)

@@ -8,7 +8,8 @@ With Sentinels: SENTINEL FAILOVER alone promotes a replica while clients go on w
 that away when it makes the old master a replica, some seconds later. So writes are paused first, until the old master
 follows the new one; those that waited are then refused, and their clients know it. The Sentinels may not demote it in
 the meantime, because what they publish on the same connection waits, too, and they take it for down. For the end of the
-pause of a run that was killed, it is made to refuse writes as soon as one of its replicas leaves it.
+pause of a run that was killed, it is made to refuse writes as soon as one of its replicas leaves it; a server whose
+CONFIG is disabled has to be paused for longer instead.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ CATCH_UP_SECONDS = 3.0
 PROMOTION_SECONDS = 15.0
 # How soon a Sentinel is known to have given up.
 GIVE_UP_SECONDS = 2.0
+# How long the pause is where the promotion ends it in any case, as a replica leaves by it.
+GUARDED_SECONDS = 18.0
 # When a run is killed after that, Sentinels make the old master a replica by themselves, mostly in this time.
 DEMOTION_SECONDS = 20.0
 # A manual failover of a cluster gives up after 5 s.
@@ -80,8 +83,7 @@ class Pause:
             self.begun = time.monotonic()
             self.pause(2 * CATCH_UP_SECONDS)
             self.catch_up()
-            self.pause(self.until_demoted)
-            self.need_all_replicas()
+            self.pause(GUARDED_SECONDS if self.need_all_replicas() else self.until_demoted)
             ordered = True
             self.order()
             heir = self.wait_for_heir()
@@ -116,11 +118,13 @@ class Pause:
         self.own.run("CLIENT", "PAUSE", int(seconds * 1000), "WRITE")
 
     def need_all_replicas(self):
-        """Have writes refused once a replica has left, as the one that is promoted does."""
+        """Have writes refused once a replica has left, as the one that is promoted does. Return whether they are."""
         # A server whose CONFIG is disabled does without.
         with contextlib.suppress(ConnectionProblem):
             self.least = self.own.run("CONFIG", "GET", NEED)[1]
             self.own.run("CONFIG", "SET", NEED, max(self.replicas, int(self.least)))
+            return True
+        return False
 
     def need_as_before(self):
         if self.least is not None:
