@@ -24,7 +24,7 @@ from firewall_packets import at_once
 from waiting import wait_for
 
 FAMILIES = (4, 6)
-PROGRAM = Path(__file__).parents[2] / "roles/port_notice/files/redis_port_notice.py"
+PROGRAM = Path(__file__).parents[2] / "roles/port_notice/files/port_notice"
 LED_PORT = 63790
 RESERVED = (6379, 6380, 7003)
 
@@ -55,7 +55,7 @@ def lab(tmp_path_factory):
             "--use-port",
             "7000",
         ]
-        command = [*one.enter(), sys.executable, "-IS", str(PROGRAM), *options, "--attempts", "9999"]
+        command = [*one.enter(), sys.executable, "-ISB", str(PROGRAM), *options, "--attempts", "9999"]
         with (folder / "attempts").open("wb") as attempts, (folder / "events").open("wb") as events:
             notice = subprocess.Popen(command, stdout=attempts, stderr=events)
         wait_for(lambda: "port 7003: listening" in (folder / "events").read_text())

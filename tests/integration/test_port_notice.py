@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
+import re
+import resource
 import shutil
 import signal
 import socket
@@ -15,12 +18,13 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
 import redis
 
-PROGRAM = Path(__file__).parents[2] / "roles/port_notice/files/redis_port_notice.py"
+PROGRAM = Path(__file__).parents[2] / "roles/port_notice/files/port_notice"
 CANARY = "canary-4f1c-password"
 ALERT = bytes.fromhex("15030100020228")
 _ports = iter(range(20300, 20400))
@@ -42,7 +46,7 @@ class Notice:
         ]
         with self.log.open("ab") as log, self.events.open("ab") as events:
             self.process = subprocess.Popen(
-                [sys.executable, "-IS", PROGRAM, *map(str, base), *options], stdout=log, stderr=events
+                [sys.executable, "-ISB", PROGRAM, *map(str, base), *options], stdout=log, stderr=events
             )
         self.text = (
             "Port %d is reserved, there is no Redis here. Connect to port 7000-7002 instead. "
@@ -233,6 +237,60 @@ def test_flood_from_one_address_is_bounded(start):
     notice.wait("client=limited", notice.log)
     time.sleep(0.3)
     assert len(notice.log.read_text().splitlines()) == 5  # the four, and one line for all the others
+
+
+def _come(notice, source, sent):
+    """Return a connection from an address of loopback."""
+    client = socket.socket()
+    client.setblocking(False)
+    client.bind((source, 0))
+    with contextlib.suppress(OSError):
+        client.connect_ex(("127.0.0.1", notice.port))
+        client.send(sent)
+    return client
+
+
+@pytest.mark.parametrize("source", ["127.{0}.{1}.1", "127.9.9.{0}"], ids=["many networks", "one network"])
+def test_a_flood_leaves_an_honest_client_its_answer_and_the_log_small(start, source):
+    notice = start()
+    # As the unit has them.
+    resource.prlimit(notice.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    held, began, much = deque(), time.monotonic(), b"*1\r\n$60000\r\n" + bytes(100000)
+    for number in range(1500):
+        sent = b"" if number % 4 else much
+        held.append(_come(notice, source.format(1 + number % 200, number // 200), sent))
+        if len(held) > 600:
+            held.popleft().close()
+        if number % 250 == 249:
+            with notice.connect() as honest:
+                honest.sendall(b"PING\r\n")
+                assert honest.recv(4096) == notice.error
+    for client in held:
+        client.close()
+    memory = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/%d/status" % notice.process.pid).read_text())[1])
+    notice.stop()
+    # Two hundred lines and a summary in each minute that this took, and nothing in the journal.
+    minutes = 2 + int(time.monotonic() - began) // 60
+    lines = notice.log.read_text().splitlines()
+    assert len(lines) <= 201 * minutes
+    assert notice.log.stat().st_size <= 201 * minutes * 90
+    assert re.fullmatch(r"\S+ from=others attempts=\d+ limited=\d+ most=127\.\d+\.\d+\.0/24", lines[-1])
+    assert sum(int(count) for count in re.findall(r"attempts=(\d+)", "\n".join(lines))) + len(lines) > 1000
+    assert notice.events.read_text() == "port %d: listening\n" % notice.port
+    assert memory < 40000
+
+
+def test_who_makes_room_gets_the_text(start):
+    notice = start("--total", "2", "--seconds", "30")
+    clients = [_come(notice, "127.0.%d.1" % number, b"") for number in (1, 2)]
+    time.sleep(0.3)
+    clients.append(_come(notice, "127.0.3.1", b""))
+    clients[0].settimeout(8)
+    assert _rest(clients[0]) == notice.error
+    with pytest.raises(BlockingIOError):
+        clients[1].recv(1)
+    for client in clients:
+        client.close()
 
 
 def test_attempts_in_a_minute_are_bounded(start):

@@ -28,7 +28,7 @@ from . import dangers
 NOTICE_UNITS = ("redis-port-notice.service", "redis-port-notice-yield.service")
 NOTICE_FILES = (
     *("%s/%s" % (service_units.UNITS, unit) for unit in NOTICE_UNITS),
-    "/usr/local/sbin/redis-port-notice",
+    "/usr/local/lib/redis-port-notice",
     "/etc/logrotate.d/redis-port-notice",
 )
 SYSCTL = "/etc/sysctl.d/60-redis-hardening.conf"

@@ -10,8 +10,11 @@ import re
 from collections.abc import Mapping
 
 # These lookups read all variables of the role redis, and name none.
-_READS_ALL = re.compile(r"redis_hardening\.(redis_instances|redis_ports|redis_sentinels|firewall_ports)\b")
+_READS_ALL = re.compile(r"redis_hardening\.(redis_instances|redis_ports|redis_sentinels|firewall_ports|port_notice)\b")
 _ALL = "redis_"
+# And this one also these.
+_READS_FIREWALL = re.compile(r"redis_hardening\.port_notice\b")
+_FIREWALL = {"firewall_ports", "firewall_reserved_ports"}
 
 
 def root_causes(wrong, variables, defaults, unused=()):
@@ -57,4 +60,6 @@ def _words(value, variables):
     found = {word for word in re.findall(r"\w+", value) if word in variables}
     if _READS_ALL.search(value):
         found |= {name for name in variables if name.startswith(_ALL)}
+    if _READS_FIREWALL.search(value):
+        found |= _FIREWALL & set(variables)
     return found

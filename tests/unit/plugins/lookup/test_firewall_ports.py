@@ -1,4 +1,4 @@
-"""The lookups redis_ports and firewall_ports, in a real playbook."""
+"""The lookups redis_ports, firewall_ports and port_notice, in a real playbook."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ def test_ports_by_purpose(tmp_path):
             {"port": 6380, "sources": addresses, "purpose": "tls"},
             {"port": 6379, "sources": [], "purpose": "reserved"},
         ],
+    }
+
+
+def test_the_notice(tmp_path):
+    ask = {"ansible.builtin.set_fact": {"outcome": "{{ lookup('celebrum.redis_hardening.port_notice') }}"}}
+    ports = "{{ query('celebrum.redis_hardening.redis_ports') + [{'port': own | int}] }}"
+    hosts = {"usual": {}, "elsewhere": {"redis_port": "{{ 7000 }}", "own": "6380", "firewall_ports": ports}}
+    code, output, outcomes = run(tmp_path, hosts, {}, ask=ask)
+    assert code == 0, output
+    assert outcomes == {
+        "usual": {"enabled": False, "ports": [6379, 6380], "use_ports": [6379]},
+        "elsewhere": {"enabled": True, "ports": [6379], "use_ports": [7000]},
     }
 
 

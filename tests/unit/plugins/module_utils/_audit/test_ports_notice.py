@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import port_probe as audit_port_probe
 
-PROGRAM = Path(__file__).parents[5] / "roles/port_notice/files/redis_port_notice.py"
-_spec = importlib.util.spec_from_file_location("redis_port_notice", PROGRAM)
+PROGRAM = Path(__file__).parents[5] / "roles/port_notice/files/port_notice/conversation.py"
+_spec = importlib.util.spec_from_file_location("port_notice_conversation", PROGRAM)
 program = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(program)
 
 
 def said(port):
-    service = program.Service(program.parse(["--port", "6379", "--use-port", "7000-7002", "--contact", "ops"]))
-    return program.Conversation(service.text(port)).feed(audit_port_probe.PING)
+    text = program.notice_text(port, ["7000-7002"], contact="ops")
+    return program.Conversation(text).feed(audit_port_probe.PING)
 
 
 def test_what_the_program_says_is_the_notice():

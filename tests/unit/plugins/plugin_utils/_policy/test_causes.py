@@ -17,6 +17,8 @@ DEFAULTS = {
     "cluster_nodes": "{{ __cluster_instance.nodes }}",
     "cluster_tls": "{{ __cluster_instance.has_tls }}",
     "__cluster_instance": LOOKUP,
+    "firewall_reserved_ports": [6379, 6380],
+    "port_notice_enabled": "{{ lookup('celebrum.redis_hardening.port_notice').enabled }}",
 }
 
 
@@ -44,6 +46,17 @@ def causes(names, own=None, unused_names=()):
         (["redis_admin_password", "cluster_nodes"], {}, ["redis_admin_password"]),
         (["redis_users", "redis_admin_password"], {"redis_users": 1}, ["redis_users", "redis_admin_password"]),
         (["cluster_nodes"], {}, ["cluster_nodes"]),
+        (["redis_bind", "port_notice_enabled"], {"redis_bind": 1}, ["redis_bind"]),
+        (
+            ["firewall_reserved_ports", "port_notice_enabled"],
+            {"firewall_reserved_ports": "{{ nowhere }}"},
+            ["firewall_reserved_ports"],
+        ),
+        (
+            ["firewall_reserved_ports", "cluster_nodes"],
+            {"firewall_reserved_ports": 1},
+            ["firewall_reserved_ports", "cluster_nodes"],
+        ),
         (["redis_users"], {"redis_users": Sealed()}, ["redis_users"]),
     ],
 )

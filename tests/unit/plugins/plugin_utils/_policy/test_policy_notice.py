@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.notice import RESERVED_PORTS
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.notice import notice_problems
 
 ROLES = Path(__file__).parents[5] / "roles"
@@ -78,6 +79,7 @@ def load(path):
 
 def test_the_role_and_the_firewall_agree():
     assert load("port_notice/vars/main.yml")["__port_notice_led_port"] == firewall_policy.NOTICE_PORT
-    enabled = load("port_notice/defaults/main.yml")["port_notice_enabled"].replace(" | default([6379, 6380])", "")
-    in_firewall = load("firewall/defaults/main.yml")["firewall_reserved_notice"]
-    assert in_firewall == "{{ port_notice_enabled | default(%s) }}" % enabled[3:-3]
+    enabled = load("port_notice/defaults/main.yml")["port_notice_enabled"]
+    firewall = load("firewall/defaults/main.yml")
+    assert firewall["firewall_reserved_notice"] == "{{ port_notice_enabled | default(%s) }}" % enabled[3:-3]
+    assert firewall["firewall_reserved_ports"] == list(RESERVED_PORTS)

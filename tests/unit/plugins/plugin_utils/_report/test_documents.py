@@ -10,7 +10,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventor
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import documents as report_documents
 
 _spec = importlib.util.spec_from_file_location(
-    "redis_port_notice", Path(__file__).parents[5] / "roles/port_notice/files/redis_port_notice.py"
+    "port_notice_conversation", Path(__file__).parents[5] / "roles/port_notice/files/port_notice/conversation.py"
 )
 program = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(program)
@@ -54,11 +54,8 @@ def documents(**hosts):
     [(["6379"], "", ""), (["7000-7002", "6390"], "https://wiki.example.org/redis", "redis@example.org")],
 )
 def test_the_notice_is_what_the_service_says(ports, documentation, contact):
-    words = ["--port", "6380"] + [word for port in ports for word in ("--use-port", port)]
-    words += ["--documentation", documentation, "--contact", contact]
-    said = program.Service.__new__(program.Service)
-    said.options = program.parse(words)
-    assert report_documents.notice_text(6380, ports, documentation, contact) == said.text(6380)
+    said = (6380, ports, documentation, contact)
+    assert report_documents.notice_text(*said) == program.notice_text(*said)
 
 
 @pytest.mark.parametrize(

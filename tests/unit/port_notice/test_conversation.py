@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the port notice answers, byte by byte, and whom it lets in."""
+"""What the port notice answers, byte by byte."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-PROGRAM = Path(__file__).parents[3] / "roles/port_notice/files/redis_port_notice.py"
-_spec = importlib.util.spec_from_file_location("redis_port_notice", PROGRAM)
+PROGRAM = Path(__file__).parents[3] / "roles/port_notice/files/port_notice/conversation.py"
+_spec = importlib.util.spec_from_file_location("port_notice_conversation", PROGRAM)
 notice = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(notice)
 
@@ -163,54 +163,3 @@ def test_who_says_nothing_gets_the_text():
     talk = notice.Conversation(TEXT)
     assert talk.stop() == ERROR
     assert talk.kind == "other"
-
-
-def test_an_address_is_limited_at_a_time():
-    limits = notice.Limits(at_a_time=2, a_minute=100, total=100)
-    assert [limits.admit("192.0.2.1", 0) for _attempt in range(4)] == [
-        (True, True),
-        (True, True),
-        (False, True),
-        (False, False),
-    ]
-    assert limits.admit("192.0.2.2", 0) == (True, True)
-    limits.release("192.0.2.1")
-    assert limits.admit("192.0.2.1", 0)[0]
-
-
-def test_an_address_is_limited_in_a_minute():
-    limits = notice.Limits(at_a_time=9, a_minute=2, total=100)
-    admitted = []
-    for _attempt in range(4):
-        admitted.append(limits.admit("192.0.2.1", 30)[0])
-        if admitted[-1]:
-            limits.release("192.0.2.1")
-    assert admitted == [True, True, False, False]
-    assert limits.admit("192.0.2.1", 60) == (True, True)
-
-
-def test_an_ipv6_network_counts_as_one_address():
-    limits = notice.Limits(at_a_time=1, a_minute=100, total=100)
-    assert limits.admit("2001:db8::1", 0)[0]
-    assert not limits.admit("2001:db8::ffff%eth0", 0)[0]
-    assert limits.admit("2001:db8:0:1::1", 0)[0]
-
-
-def test_all_together_are_limited():
-    limits = notice.Limits(at_a_time=9, a_minute=100, total=3)
-    assert [limits.admit("192.0.2.%d" % number, 0)[0] for number in range(5)] == [True, True, True, False, False]
-
-
-def test_the_table_of_addresses_is_limited(monkeypatch):
-    monkeypatch.setattr(notice, "MAX_ADDRESSES", 3)
-    limits = notice.Limits(at_a_time=9, a_minute=100, total=100)
-    assert [limits.admit("192.0.2.%d" % number, 0) for number in range(4)][-1] == (False, False)
-    assert len(limits._attempts) == 3
-    assert limits.admit("192.0.2.9", 60)[0]
-
-
-@pytest.mark.parametrize("option", ["--contact", "--documentation", "--use-port"])
-def test_a_text_with_a_line_end_is_refused(option, capsys):
-    with pytest.raises(SystemExit):
-        notice.parse(["--port", "6379", "--use-port", "7000", option, "a\r\n+OK"])
-    assert "control characters" in capsys.readouterr().err
