@@ -50,9 +50,12 @@ def _faults(tree, text, guarded, allow_loopback):
     project = Project(tree, tree.top(text))
     publisher = _Publisher(project, guarded, allow_loopback)
     found, lines = set(), set()
-    layers = [(depth, name, one) for name in project.nodes for depth, one in enumerate(project.layers(name))]
-    # What a service says itself comes first, so that it is not said again of those which extend it.
-    for depth, name, service in sorted(layers, key=lambda one: one[0]):
+    # What a service says itself comes first, so that it is not said again of those which extend it. For them it counts
+    # where they are more than what they extend: a server, or one in whose network there is a server.
+    more = publisher.servers | set(publisher.guests)
+    layers = [(0, name, tree.entries(node)) for name, node in project.nodes.items()]
+    layers += [(depth, name, one) for name in more for depth, one in enumerate(project.layers(name)) if depth]
+    for depth, name, service in sorted(layers, key=lambda one: one[:2]):
         told = tree.text(service.get("image"))
         about_redis = is_about_redis("%s %s" % (name, told))
         secrets = secret_faults(tree, service, name in publisher.servers, about_redis)

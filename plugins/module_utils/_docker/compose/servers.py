@@ -16,7 +16,7 @@ from .variables import UNKNOWN
 HOST = object()
 REDIS_PORT = 6379
 # How many services one may extend, or share the network of, one after the other. It also ends circles.
-DEEPEST = 20
+DEEPEST = 10
 _SERVER = re.compile(r"redis|valkey|keydb|redict")
 # Programs beside Redis that carry its name: their ports are their own.
 _NO_SERVER = re.compile(r"exporter|commander|insight|admin|browser|[-_]ui$|proxy|operator|shake|smq|gears$")
