@@ -133,12 +133,16 @@ def test_what_only_looks_like_a_password(image, line):
     assert secrets(image, line) == []
 
 
-@pytest.mark.parametrize(
-    "line", ["environment: {REDIS_URL: 'redis://:${PW}@r'}", "environment: {R_REDIS.PWD: '${PW}'}"]
-)
-def test_what_is_redis_s_for_certain_counts_as_a_reference_too(line):
+@pytest.mark.parametrize("url", ["redis://:${PW}@r", "sentinel://:${PW}@r"])
+def test_what_is_redis_s_for_certain_counts_as_a_reference_too(url):
     """docker inspect shows what the variable was."""
-    assert len(secrets("shop", line)) == 1
+    assert len(secrets("shop", "environment: {X: '%s'}" % url)) == 1
+    assert len(secrets("shop", "environment: {R_REDIS.PWD: '${PW}'}")) == 1
+
+
+def test_a_password_that_looks_like_an_option_is_not_told():
+    (one,) = secrets("redis", "command: redis-cli -a -%s-pass x")
+    assert one.found == "command has a password after -a"
 
 
 def test_passwords_in_what_configs_have_inline():
