@@ -14,10 +14,17 @@ author:
 description:
   - Reads the Compose files of a host, those of its containers and those in given places, and names each line that
     publishes a Redis port or holds a password, with the line to write instead.
-  - A service counts as a Redis server by its image, or by the program in its command. It may publish no port at all;
-    any other service may not publish O(ports).
+  - A service counts as a Redis server by its image, or by the program in its command. Where the image is a variable
+    without a value, its names and ports count. It may publish no port at all; any other service may not publish
+    O(ports), nor the port of a server that is in its network (C(network_mode)).
+  - Passwords are known by their shape, in arguments, variables, labels, arguments of a build and C(configs). An option
+    of the server, a variable of that name and a C(redis://) URL count even where the value is V(${VARIABLE}), since
+    C(ps) and C(docker inspect) show what it was. What only looks like a password of Redis (connection strings, URLs
+    of schemes that belong to no other kind of server, options of clients) counts where the file itself has it, also as
+    the default of a variable. Files that hold a password (V(/run/secrets/x\)) are what to use instead.
   - Anchors, merged mappings, C(extends) within a file, variables with defaults and the C(.env) file beside a Compose
     file are followed. Files are read one by one, so that what C(include) and override files add is found in these.
+    Files of C(env_file) are not read.
   - Nothing is changed, and no password is shown.
 extends_documentation_fragment:
   - celebrum.redis_hardening.read_only
@@ -80,12 +87,14 @@ files:
 
 import os
 import re
+import stat
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
     exposure as compose_exposure,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.encoding import decode
 
 NAME = re.compile(r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$")
 DEPTH = 6
@@ -116,11 +125,14 @@ def files_of_containers(module):
 
 
 def read(path):
-    with open(path, "rb") as file:
+    # Whoever has a directory here may put a pipe in the place of a file, which would never end.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise compose_exposure.Unreadable("line 1: it is no plain file")
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise compose_exposure.Unreadable("line 1: it has more than %d bytes" % LARGEST)
-    return content.decode("utf-8", "replace")
+    return decode(content, "replace")
 
 
 def environment_of(path):
@@ -168,7 +180,7 @@ def findings_of(path, options):
                 control,
                 "fail",
                 EXPECTED[control],
-                "service %s: %s" % (fault.service, fault.found),
+                "%s %s: %s" % (fault.part, fault.service, fault.found),
                 subject=where,
                 remediation="%s: write %s" % (where, fault.instead),
             )

@@ -128,6 +128,31 @@ def test_what_can_not_be_read_passes_no_control(verify, write):
     assert "No such file" in verify(path)["findings"][0]["actual"]
 
 
+def test_a_pipe_in_the_place_of_a_file_does_not_hang(verify, write, tmp_path):
+    os.mkfifo(tmp_path / "compose.yaml")
+    write("shop/compose.yaml", CLOSED)
+    os.mkfifo(tmp_path / "shop" / ".env")
+    result = verify()
+    assert verdicts(result) == [("RH-HST-04", "error"), ("RH-NET-07", "error")]
+    assert "no plain file" in result["findings"][0]["actual"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks(verify, write, encoding):
+    write("compose.yaml", "").write_text(OPEN, encoding=encoding)
+    write(".env", "").write_text("BIND=0.0.0.0\n", encoding=encoding)
+    assert verdicts(verify(allow_loopback=True)) == [("RH-HST-04", "fail"), ("RH-NET-07", "fail")]
+
+
+def test_passwords_of_configs_are_named(verify, write):
+    path = write("compose.yaml", "configs:\n  conf:\n    content: |\n      requirepass hunter2hunter2\n")
+    (secret,) = [one for one in verify()["findings"] if one["status"] == "fail"]
+    assert (secret["subject"], secret["actual"]) == (
+        f"{path}:4",
+        "config conf: its content has a password after requirepass",
+    )
+
+
 def test_the_files_of_containers_are_read(run_module, write):
     path = write("deep/a/b/c/d/e/f/g/any-name.yml", OPEN)
     label = f"{path},/gone/compose.yaml"

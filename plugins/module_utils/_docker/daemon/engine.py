@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from ..._host import files as host_files, systemd as host_systemd
+from ..encoding import decode
 from . import settings, unit
 
 UNIT = "docker.service"
@@ -140,15 +141,17 @@ class Engine:
         return found
 
     def read(self):
-        """Return the file's text, or None when there is none."""
+        """Return the file's text, or None when there is none. A byte order mark belongs to it before Docker 23 only."""
         try:
-            with open(self.path, encoding="utf-8") as file:
-                return file.read()
+            with open(self.path, "rb") as file:
+                content = file.read()
+            return decode(content) if self.version >= (23, 0) else content.decode("utf-8")
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
             raise settings.DaemonProblem(
-                "%s: byte %d is not UTF-8; mend it, then run again; it was left as it is" % (self.path, error.start)
+                "%s: byte %d is not %s; fix it, then run again; it was left as it is"
+                % (self.path, error.start, error.encoding.upper())
             ) from None
         except OSError as error:
             raise settings.DaemonProblem("%s can't be read: %s" % (self.path, error.strerror)) from None

@@ -127,19 +127,13 @@ def exposed(container):
 
 def doors_of(container, facts):
     """Return the doors of one container."""
+    owner = _owner(container, facts.containers)
     if is_pending(container):
-        return _pending_doors(container, facts)
-    if not container["State"]["Running"]:
+        return _pending_doors(container, owner, facts) if owner else []
+    if not container["State"]["Running"] or owner is None:
         return []
     listeners = facts.activities.get(container["Id"], {}).get("listeners")
-    owner, mode = container, container["HostConfig"]["NetworkMode"]
-    if mode.startswith("container:"):
-        # It lives in the network of another one.
-        owner = next((one for one in facts.containers if one["Id"] == mode.partition(":")[2]), None)
-        if owner is None:
-            return []
-        mode = owner["HostConfig"]["NetworkMode"]
-    if mode == "host":
+    if owner["HostConfig"]["NetworkMode"] == "host":
         found = {(port, *place) for listener, port in listeners or () for place in places(listener)}
         return [
             Door("host", "tcp", family, address, port, port, option="--network host")
@@ -152,6 +146,30 @@ def doors_of(container, facts):
         own = {port for _address, port in listeners or ()}
         published = [door for door in published if door.container_port in own]
     return published + list(_address_doors(container, networks, published, listeners, _answering(owner), facts))
+
+
+def _owner(container, containers):
+    """Return the container in whose network one lives, itself in most cases; None where the engine does not know it."""
+    for _step in range(len(containers) + 1):
+        kind, _colon, other = container["HostConfig"]["NetworkMode"].partition(":")
+        if kind != "container":
+            return container
+        container = _called(other, containers)
+        if container is None:
+            return None
+    return None
+
+
+def _called(name, containers):
+    """Return the container that a name means, None for none: by its id, its name, or the beginning of its id."""
+    for is_meant in (
+        lambda one: one["Id"] == name,
+        lambda one: one["Name"].lstrip("/") == name,
+        lambda one: name and one["Id"].startswith(name),
+    ):
+        for one in filter(is_meant, containers):
+            return one
+    return None
 
 
 def _networks_of(container, facts):
@@ -247,9 +265,10 @@ def _lan_door(network, family, address, port, pending=False):
     return Door("lan", "tcp", family, address, port, port, (), option, pending, walled)
 
 
-def _pending_doors(container, facts):
-    """Return what a stopped container would open."""
-    settings = container["HostConfig"]
+def _pending_doors(container, owner, facts):
+    """Return what a stopped container would open, in its own network or in that of another one, the owner."""
+    settings = owner["HostConfig"]
+    # What the owner's image declares speaks of the owner.
     ports = exposed(container)
     if settings["NetworkMode"] == "host":
         return [
@@ -257,15 +276,19 @@ def _pending_doors(container, facts):
             for port in sorted(ports)
             for family in facts.families
         ]
-    networks = [network for network, _addresses in _networks_of(container, facts)]
+    networks = [network for network, _addresses in _networks_of(owner, facts)]
     bindings = dict(settings.get("PortBindings") or {})
-    if settings.get("PublishAllPorts"):
-        bindings = {**{"%d/tcp" % port: [{}] for port in ports}, **bindings}
+    if owner is not container and owner["State"]["Running"]:
+        bindings = owner["NetworkSettings"].get("Ports") or {}
+    elif settings.get("PublishAllPorts"):
+        bindings = {**{"%d/tcp" % port: [{}] for port in exposed(owner)}, **bindings}
+    if owner is not container:
+        bindings = {name: bound for name, bound in bindings.items() if int(name.partition("/")[0]) in ports}
     doors = []
     for protocol, port, family, address, host_port in _bindings(bindings, facts):
         bridges = [bridge_of(one) for one in networks if family == 4 or one.get("EnableIPv6")]
         targets = tuple((None, bridge) for bridge in bridges if bridge)
-        option = _publishing(container, protocol, port, host_port, address)
+        option = _publishing(owner, protocol, port, host_port, address)
         doors.append(Door("published", protocol, family, address, host_port, port, targets, option, pending=True))
     lans = [network for network in networks if network["Driver"] in ON_LAN]
     return doors + [_lan_door(network, 4, "", port, pending=True) for network in lans for port in sorted(ports)]

@@ -72,11 +72,12 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 KEYS = ["image", "ports", "command", "environment", "extends", "healthcheck", "network_mode", "build", "<<"]
+KEYS += ["net", "networks", "expose", "container_name", "labels", "logging", "post_start", "entrypoint"]
 
 
 @given(st.dictionaries(st.text(max_size=4), st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=3))
 def test_values_of_any_type_are_survived(services):
-    text = yaml.safe_dump({"services": services})
+    text = yaml.safe_dump({"services": services, "networks": services, "configs": services})
     lines = text.count("\n")
     assert all(1 <= one.line <= lines for one in compose_exposure.faults(text, [6379]))
 

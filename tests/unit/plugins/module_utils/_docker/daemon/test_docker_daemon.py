@@ -6,6 +6,7 @@ import json
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import settings as daemon
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.engine import Engine
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.settings import (
     ADDRESS,
     IP6TABLES,
@@ -248,3 +249,29 @@ def test_versions(text, version):
 def test_a_version_that_is_none_is_refused():
     with pytest.raises(daemon.DaemonProblem):
         daemon.version_of("dockerd, dev build")
+
+
+def engine(tmp_path, content, version):
+    """Return an Engine whose file has this content, without asking systemd for one."""
+    one = object.__new__(Engine)
+    one.path, one.version = str(tmp_path / "daemon.json"), version
+    (tmp_path / "daemon.json").write_bytes(content)
+    return one
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_read_as_docker_23_does(tmp_path, encoding):
+    text = '{"log-driver": "größe"}'
+    content = text.encode(encoding)
+    assert daemon.parse(engine(tmp_path, content, (23, 0)).read(), PATH) == {"log-driver": "größe"}
+    big = b"\xfe\xff" + text.encode("utf-16-be")
+    assert engine(tmp_path, big, (28, 0)).read() == text
+
+
+def test_a_byte_order_mark_is_refused_where_the_engine_refuses_it(tmp_path):
+    with pytest.raises(daemon.DaemonProblem, match="line 1, column 1"):
+        daemon.parse(engine(tmp_path, b"\xef\xbb\xbf{}", (20, 10)).read(), PATH)
+    with pytest.raises(daemon.DaemonProblem, match="byte 0 is not UTF-8"):
+        engine(tmp_path, "{}".encode("utf-16"), (20, 10)).read()
+    with pytest.raises(daemon.DaemonProblem, match="byte 1 is not UTF-8"):
+        engine(tmp_path, b"{\xff}", (28, 0)).read()

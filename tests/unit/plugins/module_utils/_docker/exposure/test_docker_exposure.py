@@ -252,3 +252,20 @@ def test_rules_that_look_at_where_a_packet_goes(rule, output, destination, match
     chains = evaluator.specialise(ruleset, packet, "FORWARD")
     found = evaluator.verdicts(ruleset, chains, "FORWARD", ipaddress.ip_address("198.51.100.1"))
     assert found == {True: {"DROP"}, False: {"ACCEPT"}, None: {"ACCEPT", "DROP"}}[matches]
+
+
+@pytest.mark.parametrize("form", ["published", "/published", "SHORT", "ID"])
+def test_the_network_of_another_container_by_its_name_and_its_id(form):
+    facts = sample()
+    owner = container(facts, "published")
+    name = {"ID": owner["Id"], "SHORT": owner["Id"][:12]}.get(form, form).lstrip("/")
+    container(facts, "sharing")["HostConfig"]["NetworkMode"] = "container:" + name
+    assert [door["text"] for door in only_doors(facts, "sharing")] == ["by a route to 172.17.0.3:7777/tcp"]
+
+
+def test_the_network_of_a_container_that_is_gone_and_a_circle():
+    facts = sample()
+    one = container(facts, "sharing")
+    for other in ("", "gone", "sharing"):
+        one["HostConfig"]["NetworkMode"] = "container:" + other
+        assert only_doors(facts, "sharing") == []

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import survey as exposure_survey
-from docker_facts import POLICY, container, guarded, only, sample, stopped, with_saves
+from docker_facts import POLICY, container, guarded, only, only_doors, sample, stopped, with_saves
 
 
 def test_a_stopped_container_is_judged_by_what_it_would_publish():
@@ -110,3 +110,25 @@ def test_a_task_of_a_swarm_is_on_its_bridge():
     facts.networks[-1]["Containers"]["y"] = {"Name": "gateway_abcdefabcdef", "IPv4Address": "172.18.0.3/16"}
     container(facts, "nopub")["NetworkSettings"]["SandboxID"] = "abcdefabcdef0123"
     assert "by a route to 172.18.0.3:6379/tcp" in [door["text"] for door in only(facts, "nopub")[0]["published"]]
+
+
+def test_a_stopped_container_in_the_network_of_another():
+    """It opens what that one publishes, as far as its image declares it."""
+    facts = sample()
+    one, owner = container(facts, "later"), container(facts, "published")
+    one["HostConfig"]["PortBindings"] = {}
+    one["HostConfig"]["NetworkMode"] = "container:published"
+    entry, found = only(facts, "later")
+    assert entry["pending"] and found["status"] == "fail"
+    assert {door["text"] for door in entry["published"]} == {
+        "published 0.0.0.0:6390->6379/tcp",
+        "published [::]:6390->6379/tcp",
+    }
+    one["Config"]["ExposedPorts"] = {"7000/tcp": {}}
+    assert only_doors(facts, "later") == []
+    # Where neither runs, what is configured counts.
+    one["Config"]["ExposedPorts"] = {"6379/tcp": {}}
+    stopped(facts, "published")
+    assert {door["host_port"] for door in only_doors(facts, "later")} == {6390}
+    owner["HostConfig"]["NetworkMode"] = "host"
+    assert {door["way"] for door in only_doors(facts, "later")} == {"host"}
