@@ -26,10 +26,12 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
     sentinel as policy_sentinel,
     tls as policy_tls,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import checked_arguments
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import waivers as report_waivers
 
 # Roles that leave the hosts alone: what system these have, and whether facts were gathered, does not matter.
 _ON_CONTROLLER = {"documents"}
+_OPTIONS = dict(roles=dict(type="list", elements="str", required=True))
 
 
 class ActionModule(ActionBase):
@@ -37,9 +39,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec=dict(roles=dict(type="list", elements="str", required=True))
-        )
+        arguments = checked_arguments(self, _OPTIONS)
         result = super().run(tmp, task_vars)
         specs = inventory_roles.read_specs()
         strangers = sorted(set(arguments["roles"]) - set(specs))

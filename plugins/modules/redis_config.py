@@ -213,7 +213,7 @@ took_over:
   sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import hide_misplaced_secrets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import Refused, Run, open_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
