@@ -19,6 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
     causes as policy_causes,
     cluster as policy_cluster,
     container as policy_container,
+    forms as policy_forms,
     general as policy_general,
     instances as policy_instances,
     notice as policy_notice,
@@ -96,7 +97,12 @@ class ActionModule(ActionBase):
         problems += policy_notice.notice_problems(settings, ssh_ports)
         if set(roles) - _ON_CONTROLLER:
             problems += policy_general.system_problems(facts, settings.get("redis_allow_untested_system", False))
-        for check in (policy_general.policy_problems, config_declared.settings_problems, policy_tls.tls_problems):
+        for check in (
+            policy_forms.form_problems,
+            policy_general.policy_problems,
+            config_declared.settings_problems,
+            policy_tls.tls_problems,
+        ):
             problems += policy_instances.of_each(check, settings)
         for check in (
             policy_container.container_problems,

@@ -77,6 +77,11 @@ def login_problems(entry):
     return problems
 
 
+def is_bare_pattern(text):
+    """Return whether a pattern may stand without its sign: it then can't be taken for a rule."""
+    return _is_pattern(text) and not _is_rule(text)
+
+
 def _is_rule(text):
     return text[:1] in _RULE_SIGNS or text.lower() in _RULES
 

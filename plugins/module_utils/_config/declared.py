@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
@@ -76,6 +77,8 @@ REFUSED = {
     "shutdown-on-sigint": "it decides whether the data is saved when the server ends",
     "shutdown-on-sigterm": "it decides whether the data is saved when the server ends",
 }
+# Quoted, the server would take any; but nobody means a line end.
+_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 
 
 def settings_problems(settings):
@@ -113,6 +116,9 @@ def _value_problem(directive, value, settings):
         meant = values.meaning(directive, words)
     except ValueError as error:
         return "%s." % error
+    form, hint = table.FORMS.get(directive, (_LINE, "text on one line, without control characters"))
+    if not all(form.fullmatch(word) for word in words):
+        return "is %r: set %s." % (" ".join(words), hint)
     if (
         directive == "client-output-buffer-limit"
         and settings.get("redis_topology", "standalone") != "standalone"
