@@ -51,8 +51,8 @@ options:
       keys:
         description:
           - Patterns of keys. V(cache:*) means V(~cache:*). V(%R~cache:*) and V(%W~cache:*) are taken as they are.
-          - V(*) means all keys. What ACL rules say otherwise, such as V(allkeys) or V(+get), is refused here. For a key of
-            that name write V(~allkeys).
+          - V(*) means all keys. What ACL rules say otherwise, such as V(allkeys) or V(+get), is refused here. For a key
+            of that name write V(~allkeys).
         type: list
         elements: str
         default: []
