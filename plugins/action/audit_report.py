@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import checked_arguments
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import (
     files,
     report as report_report,
@@ -31,6 +32,14 @@ _WAIVER = dict(
     host=dict(type="str"),
     subject=dict(type="str"),
 )
+_OPTIONS = dict(
+    findings_var=dict(type="str", default="celebrum_findings", aliases=["results"]),
+    hosts=dict(type="list", elements="str"),
+    path=dict(type="path", required=True),
+    title=dict(type="str", default="Redis audit"),
+    fail=dict(type="bool", default=True),
+    waivers=dict(type="list", elements="dict", default=[], options=_WAIVER),
+)
 
 
 class ActionModule(ActionBase):
@@ -39,16 +48,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec=dict(
-                findings_var=dict(type="str", default="celebrum_findings", aliases=["results"]),
-                hosts=dict(type="list", elements="str"),
-                path=dict(type="path", required=True),
-                title=dict(type="str", default="Redis audit"),
-                fail=dict(type="bool", default=True),
-                waivers=dict(type="list", elements="dict", default=[], options=_WAIVER),
-            )
-        )
+        arguments = checked_arguments(self, _OPTIONS)
         result = super().run(tmp, task_vars)
         inventory = {*((task_vars.get("groups") or {}).get("all") or ()), *(arguments["hosts"] or ())}
         problems = report_waivers.waiver_problems(arguments["waivers"])

@@ -19,6 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
     causes as policy_causes,
     cluster as policy_cluster,
     container as policy_container,
+    forms as policy_forms,
     general as policy_general,
     instances as policy_instances,
     notice as policy_notice,
@@ -26,10 +27,12 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
     sentinel as policy_sentinel,
     tls as policy_tls,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import checked_arguments
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import waivers as report_waivers
 
 # Roles that leave the hosts alone: what system these have, and whether facts were gathered, does not matter.
 _ON_CONTROLLER = {"documents"}
+_OPTIONS = dict(roles=dict(type="list", elements="str", required=True))
 
 
 class ActionModule(ActionBase):
@@ -37,9 +40,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec=dict(roles=dict(type="list", elements="str", required=True))
-        )
+        arguments = checked_arguments(self, _OPTIONS)
         result = super().run(tmp, task_vars)
         specs = inventory_roles.read_specs()
         strangers = sorted(set(arguments["roles"]) - set(specs))
@@ -96,7 +97,12 @@ class ActionModule(ActionBase):
         problems += policy_notice.notice_problems(settings, ssh_ports)
         if set(roles) - _ON_CONTROLLER:
             problems += policy_general.system_problems(facts, settings.get("redis_allow_untested_system", False))
-        for check in (policy_general.policy_problems, config_declared.settings_problems, policy_tls.tls_problems):
+        for check in (
+            policy_forms.form_problems,
+            policy_general.policy_problems,
+            config_declared.settings_problems,
+            policy_tls.tls_problems,
+        ):
             problems += policy_instances.of_each(check, settings)
         for check in (
             policy_container.container_problems,

@@ -12,8 +12,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._inventory.roles import native
+from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import checked_arguments
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import files
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report.take_over import text_of
+
+_OPTIONS = dict(results_var=dict(type="str", default="__redis_looked"), path=dict(type="path", required=True))
 
 
 class ActionModule(ActionBase):
@@ -21,11 +24,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        _validation, arguments = self.validate_argument_spec(
-            argument_spec=dict(
-                results_var=dict(type="str", default="__redis_looked"), path=dict(type="path", required=True)
-            )
-        )
+        arguments = checked_arguments(self, _OPTIONS)
         result = super().run(tmp, task_vars)
         looked = native((task_vars.get(arguments["results_var"]) or {}).get("results") or [])
         found = any(one.get("needed") for one in looked)

@@ -51,12 +51,14 @@ options:
       keys:
         description:
           - Patterns of keys. V(cache:*) means V(~cache:*). V(%R~cache:*) and V(%W~cache:*) are taken as they are.
+          - V(*) means all keys. What ACL rules say otherwise, such as V(allkeys) or V(+get), is refused here. For a key
+            of that name write V(~allkeys).
         type: list
         elements: str
         default: []
       channels:
         description:
-          - Patterns of channels, with or without V(&).
+          - Patterns of channels, with or without V(&). V(*) means all, and V(allchannels) is refused.
         type: list
         elements: str
         default: []

@@ -24,8 +24,10 @@ options:
     elements: path
     required: true
 notes:
-  - A file that others can read, that is empty, that holds several lines, or that is reached over another user's
-    symbolic link is refused with the command that mends it.
+  - A file that others can read, that is empty or that holds several lines is refused with the command that fixes it.
+  - What another user could have put there is refused, too. File, folders and symbolic links on the way must belong to
+    whoever runs Ansible, to root, or to the owner of the inventory's or the playbook's folder; a folder that all can
+    write must be sticky, and that of the file itself must not be writable for a group with other members.
   - In check mode nothing is written. For a file that is missing, every evaluation then gives another random value.
   - Whoever uses the value must keep it out of the output, by an option that is marked C(no_log) or by C(no_log) on the
     task.
@@ -48,11 +50,15 @@ _raw:
 """
 
 import base64
+import errno
+import grp
 import os
+import pwd
 import secrets
 import shlex
 import stat
 import tempfile
+import time
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
@@ -65,18 +71,23 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
         dry = bool((variables or {}).get("ansible_check_mode", False))
-        return [self._secret(str(term), dry) for term in terms]
+        # Whoever owns these decides what is run anyway.
+        owners = _owners([(variables or {}).get("inventory_dir"), self._loader.get_basedir() if self._loader else None])
+        return [self._secret(term, dry, owners) for term in terms]
 
-    def _secret(self, term, dry):
+    def _secret(self, term, dry, owners):
+        if not isinstance(term, (str, os.PathLike)):
+            raise AnsibleLookupError("The path of a secret must be text, not %s: quote it." % type(term).__name__)
         path = os.path.expanduser(term)
         if not os.path.isabs(path):
             path = self._loader.path_dwim(path) if self._loader else os.path.abspath(path)
         try:
+            refuse_planted(path, owners)
             if not os.path.lexists(path):
                 if dry:
                     return new_secret()
                 create(path, new_secret())
-            return read(path)
+            return read(path, owners)
         except OSError as error:
             raise AnsibleLookupError("The secret %s can't be used: %s" % (path, error)) from error
 
@@ -137,12 +148,89 @@ def ignores_all(folder):
         return False
 
 
-def read(path):
-    """Return the secret in the file; raise AnsibleLookupError with the command that mends it when it is not private."""
+def _owners(folders):
+    """Return who, beside whoever runs this and root, may own secrets: the owners of these folders."""
+    return {os.stat(folder).st_uid for folder in folders if folder and os.path.isdir(folder)}
+
+
+def refuse_planted(path, owners=frozenset()):
+    """Raise AnsibleLookupError where somebody else could have put there what the path leads to.
+
+    What passes can't be exchanged by others before it is opened, so looking at paths is enough.
+    owners: who else may own it.
+    """
+    trusted = {os.geteuid(), 0, *owners}
+    here, ahead, followed = "/", path.split("/"), 0
+    while ahead:
+        name = ahead.pop(0)
+        if name in ("", ".", ".."):
+            here = os.path.dirname(here) if name == ".." else here
+            continue
+        place, last = os.path.join(here, name), not any(ahead)
+        _refuse_shared(here, os.lstat(here), last)
+        try:
+            status = os.lstat(place)
+        except FileNotFoundError:
+            return
+        is_link = stat.S_ISLNK(status.st_mode)
+        if status.st_uid not in trusted:
+            raise AnsibleLookupError(_of_another(place, status, is_link))
+        if is_link:
+            followed += 1
+            if followed > 40:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.readlink(place)
+            here, ahead = "/" if target.startswith("/") else here, [*target.split("/"), *ahead]
+        else:
+            here = place
+
+
+def _refuse_shared(folder, status, last):
+    """Refuse a folder in which others can exchange what is ours. last: it is to hold the secret itself."""
+    if status.st_mode & stat.S_ISVTX:
+        return
+    if status.st_mode & 0o002 or (last and status.st_mode & 0o020 and not _only_ours(status.st_gid)):
+        raise AnsibleLookupError(
+            "%s can be written by others (mode %04o), who could put a secret of theirs there: run chmod go-w %s, and "
+            "remove the secrets in it that you do not know." % (folder, status.st_mode & 0o7777, shlex.quote(folder))
+        )
+
+
+def _only_ours(group):
+    """Return whether a group has nobody else in it, as the one that many systems give each user."""
+    try:
+        ours = {pwd.getpwuid(os.geteuid()).pw_name, "root"}
+        members = {*grp.getgrgid(group).gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == group)}
+    except KeyError:
+        return False
+    return members <= ours
+
+
+def _of_another(place, status, is_link):
+    quoted = shlex.quote(place)
+    if is_link:
+        return "%s is a symbolic link of another user: remove it with: rm %s" % (place, quoted)
+    return (
+        "%s belongs to another user (%d), who could have put a secret of theirs there: if it is yours, run "
+        "chown %d %s; otherwise remove it." % (place, status.st_uid, os.geteuid(), quoted)
+    )
+
+
+def _alone(opened, folder):
+    """Return whether nobody else can have made this name of the file. For a moment after its making it has two."""
+    if not os.stat(folder).st_mode & 0o022:
+        return True
+    for _attempt in range(20):
+        if os.fstat(opened).st_nlink == 1:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def read(path, owners=frozenset()):
+    """Return the secret in the file; raise AnsibleLookupError with the command that fixes it when it is not private."""
     quoted = shlex.quote(path)
-    link = os.lstat(path)
-    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (os.geteuid(), 0):
-        raise AnsibleLookupError("%s is a symbolic link of another user: remove it with: rm %s" % (path, quoted))
+    refuse_planted(path, owners)
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(opened, "rb") as file:
         # Of what was opened, not of what the path may mean by now.
@@ -153,6 +241,11 @@ def read(path):
             raise AnsibleLookupError(
                 "%s can be read or written by others (mode %04o): if nobody has, run chmod 0600 %s; otherwise remove "
                 "the file for a new secret." % (path, stat.S_IMODE(mode), quoted)
+            )
+        if not _alone(opened, os.path.dirname(os.path.realpath(path))):
+            raise AnsibleLookupError(
+                "%s is also the name of another file (a hard link), which others may have made: remove it with: rm %s"
+                % (path, quoted)
             )
         content = file.read(LONGEST + 1)
     if len(content) > LONGEST:

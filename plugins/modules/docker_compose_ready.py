@@ -73,7 +73,7 @@ packages:
 import os
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import ready
 
 PROJECT = '{{index .Config.Labels "com.docker.compose.project.working_dir"}}'

@@ -89,7 +89,8 @@ import os
 import re
 import stat
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.compose import (
     exposure as compose_exposure,

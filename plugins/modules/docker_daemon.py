@@ -142,7 +142,7 @@ restart_refused:
   type: bool
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon import settings as daemon_settings
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.engine import Engine
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.daemon.run import Run

@@ -204,7 +204,7 @@ containers:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import (
     endpoints as exposure_endpoints,

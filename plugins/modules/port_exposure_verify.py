@@ -224,7 +224,7 @@ ports:
       seconds: 0.002
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit import port_probe as audit_port_probe
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 

@@ -166,11 +166,11 @@ msg:
   returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.apply import ApplyFailed
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import Run
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,

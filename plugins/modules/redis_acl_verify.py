@@ -98,11 +98,11 @@ summary:
   sample: {pass: 21, fail: 1, waived: 0, skipped: 0, error: 0}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.audit import Audit
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import renamed_commands
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError, declared
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,

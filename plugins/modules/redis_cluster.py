@@ -130,7 +130,7 @@ cluster_nodes:
     - {name: "10.0.0.5:7000", role: master, master: "", slots: "0-5460", slot_count: 5461}
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster import plan as planner
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,

@@ -66,7 +66,7 @@ summary:
   sample: {pass: 14, fail: 1, waived: 0, skipped: 0, error: 0}
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.client import (
     Server,

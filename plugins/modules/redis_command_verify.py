@@ -88,7 +88,7 @@ commands:
   sample: {FLUSHALL: present, CONFIG: renamed}
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
     command_verify as redis_command_verify,

@@ -29,7 +29,9 @@ options:
       - Directives and their values. A value is text, a number, a boolean (V(true) is V(yes)) or a list.
       - Lists are for directives with several values, such as V(save) (V(["3600 1", "300 100"]), or V([]) for none),
         V(bind) (V(["127.0.0.1", "-::1"])) and V(client-output-buffer-limit) (V(["replica 256mb 64mb 60"])).
-      - Put octal modes in quotes, as in C(unixsocketperm), V("770").
+      - Put octal modes in quotes, as in C(unixsocketperm), V("770"). What YAML takes for a number, or for true, where
+        text is meant is refused.
+      - Values have no quotes of their own, which the file gets where it needs them. V('""') means an empty text.
       - C(replicaof) is taken from here only for a server without keys whose file is not managed yet. Afterwards the
         file keeps the master that the server follows, because after a failover the declared one is wrong.
     type: dict
@@ -106,7 +108,7 @@ options:
     default: false
   mode:
     description:
-      - Mode of the file.
+      - Mode of the file, in quotes.
     type: raw
     default: "0640"
 extends_documentation_fragment:
@@ -213,7 +215,7 @@ took_over:
   sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import hide_misplaced_secrets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import Refused, Run, open_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection

@@ -75,7 +75,7 @@ anonymous:
   sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import live as live_config, sockets
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import (
     desired,

@@ -164,7 +164,7 @@ ufw_enabled:
 """
 
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (
     backends as firewall_backends,

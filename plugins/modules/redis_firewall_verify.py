@@ -78,7 +78,7 @@ summary:
   sample: {pass: 10, fail: 1, waived: 0, skipped: 0, error: 0}
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding, verdict
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import (

@@ -96,7 +96,7 @@ held:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import packages as host_packages
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.apt import Apt
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.apt_without_start import Busy

@@ -87,7 +87,7 @@ restart:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import HostProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._removal.run import Removal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.instance_files import Refused

@@ -195,7 +195,7 @@ gap:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rolling import NotDone, Rolling
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection

@@ -152,9 +152,9 @@ missing:
   sample: ["protected-mode no (RH-NET-05)"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.run import Look

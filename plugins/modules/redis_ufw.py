@@ -107,7 +107,7 @@ missing_packages:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.iptables import (
     host as iptables_host,
     kernel as iptables_kernel,

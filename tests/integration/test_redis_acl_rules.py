@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.rights import settle
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.server import AclServer
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse_line, settle
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse_line
 
 ROUNDS = 200
 # Any client may run these, whatever its rules.

@@ -13,26 +13,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from .._arguments import in_quotes
 from .._redis.replies import printable
-
-_HASH = re.compile(r"[0-9a-f]{64}")
-_KEY = re.compile(r"%(R|W|RW|WR)~", re.IGNORECASE)
-# What ends a word in an ACL file; the server refuses the same characters in names and patterns.
-_BLANK = re.compile(r"[\0\t\n\v\f\r ]")
-_COMMAND_ALIASES = {"allcommands": "+@all", "nocommands": "-@all"}
+from .entries import inside, login_problems, rule_problems
+from .rights import BLANK, Permissions, Rights, split
 
 
 class AclError(ValueError):
     """The declared users, or an ACL file, can't be used; the text says what is wrong and what to set."""
-
-
-@dataclass(frozen=True)
-class Permissions:
-    """The rights of a user, or of one of its selectors."""
-
-    commands: tuple = ("-@all",)
-    keys: frozenset = frozenset()  # "~pattern", "%R~pattern" or "%W~pattern"
-    channels: frozenset = frozenset()  # "&pattern"
 
 
 @dataclass(frozen=True)
@@ -59,74 +47,14 @@ def redacted(line):
     return printable(re.sub(r"(?<![^\s'])([#!][^\s']{8})[^\s']+", r"\1...", line))
 
 
-def split(line):
-    """Return the words of a line. As in the server only the ASCII space separates them."""
-    return [word for word in line.split(" ") if word]
-
-
-def settle(rules):
-    """Return command rules as Redis 7.2 and later keep them: from a base on, later rules in place of the same earlier.
-
-    A rule takes the place of one for the same command or category, and of those for the command's subcommands.
-    """
-    kept = ["-@all"]
-    for rule in rules:
-        rule = _COMMAND_ALIASES.get(rule.lower(), rule.lower())
-        if rule[1:] == "@all":
-            kept = [rule]
-            continue
-        kept = [one for one in kept if one[1:] != rule[1:] and not one[1:].startswith(rule[1:] + "|")]
-        kept.append(rule)
-    return tuple(kept)
-
-
-class _Rights:
-    """Takes rules one by one, as the server does."""
-
-    def __init__(self):
-        self.commands, self.keys, self.channels = [], {}, set()
-
-    def take(self, word):
-        """Take a rule on commands, keys or channels; return whether it was one."""
-        lower = word.lower()
-        if lower in _COMMAND_ALIASES or (word[0] in "+-" and len(word) > 1):
-            self.commands.append(word)
-        elif lower in ("allkeys", "~*"):
-            self.keys = {"*": {"R", "W"}}
-        elif lower == "resetkeys":
-            self.keys = {}
-        elif word[0] == "~" or _KEY.match(word):
-            access, _tilde, pattern = word.partition("~")
-            self.keys.setdefault(pattern, set()).update(access[1:].upper() or "RW")
-        elif lower in ("allchannels", "&*"):
-            self.channels = {"*"}
-        elif lower == "resetchannels":
-            self.channels = set()
-        elif word[0] == "&":
-            self.channels.add(word[1:])
-        elif lower != "alldbs":  # what new users have, in Valkey 9.1 and later
-            return False
-        return True
-
-    def done(self):
-        # A pattern beside "everything" has no effect, and servers refuse it.
-        keys = {"*": {"R", "W"}} if self.keys.get("*") == {"R", "W"} else self.keys
-        channels = {"*"} if "*" in self.channels else self.channels
-        return Permissions(
-            settle(self.commands),
-            frozenset(("~" if len(access) == 2 else "%%%s~" % min(access)) + one for one, access in keys.items()),
-            frozenset("&" + one for one in channels),
-        )
-
-
 def parse(name, words):
     """Return the User that a new user `name` becomes by these rules."""
-    rights, selectors, other, hashes = _Rights(), [], set(), set()
+    rights, selectors, other, hashes = Rights(), [], set(), set()
     flags = dict(enabled=False, nopass=False, sanitize=True)
     for word in _joined(words):
         lower = word.lower()
         if lower == "reset":
-            rights, selectors, other, hashes = _Rights(), [], set(), set()
+            rights, selectors, other, hashes = Rights(), [], set(), set()
             flags = dict(enabled=False, nopass=False, sanitize=True)
         elif lower in ("on", "off"):
             flags["enabled"] = lower == "on"
@@ -142,7 +70,7 @@ def parse(name, words):
         elif lower == "clearselectors":
             selectors = []
         elif word[0] == "(" and word[-1] == ")":
-            selector = _Rights()
+            selector = Rights()
             other.update("(%s)" % rule for rule in split(word[1:-1]) if not selector.take(rule))
             selectors.append(selector.done())
         elif not rights.take(word):
@@ -224,11 +152,14 @@ def declared(entries):
         label = "'%s'" % printable(name) if name else "entry %d" % position
         if not name:
             problems.append("%s has no name." % label)
-        elif _BLANK.search(name):
-            problems.append("%r: a user's name can't hold blanks, line breaks or NUL." % printable(name))
+        elif BLANK.search(name) or in_quotes(name):
+            problems.append(
+                "%r: a user's name can't hold blanks, line breaks or NUL, nor be in quotes of its own."
+                % printable(name)
+            )
         if name in users:
             problems.append("%s is declared twice: keep one of the two." % label)
-        found = _entry_problems(entry)
+        found = login_problems(entry) + rule_problems(entry)
         problems += ["%s: %s" % (label, problem) for problem in found]
         users[name] = User(name) if found else parse(name, _entry_words(entry))
     if problems:
@@ -246,46 +177,4 @@ def _entry_words(entry):
     words += [channel if channel[0] == "&" else "&" + channel for channel in entry.get("channels") or []]
     words += ["skip-sanitize-payload"] if entry.get("sanitize_payload") is False else []
     words += list(entry.get("commands") or [])
-    return words + ["(%s)" % _inside(selector) for selector in entry.get("selectors") or []]
-
-
-def _inside(selector):
-    selector = selector.strip()
-    return selector[1:-1] if selector.startswith("(") and selector.endswith(")") else selector
-
-
-def _entry_problems(entry):
-    """Yield nothing secret: an entry in the wrong list may be a password, so it is named by its place."""
-    problems = []
-
-    def check(option, test, hint):
-        for position, value in enumerate(entry.get(option) or [], 1):
-            if not test(value):
-                problems.append("%s, entry %d: %s" % (option, position, hint))
-
-    check("passwords", lambda one: one and not re.search(r"[\0\r\n]", one), "is empty or holds a line break or NUL.")
-    check("password_hashes", _HASH.fullmatch, "is not the SHA-256 of a password: 64 hex digits, lower-case.")
-    check("commands", _is_command, "is no command rule such as +get, -config|set or +@read.")
-    check("keys", _is_key, "is no key pattern: cache:*, ~cache:*, %R~cache:*, without blanks.")
-    check("channels", lambda one: one and not _BLANK.search(one), "is no channel pattern: news:*, without blanks.")
-    check("selectors", _is_selector, "is no selector such as (+get ~cache:*).")
-    enabled = entry.get("enabled", True)
-    if enabled and not entry.get("passwords") and not entry.get("password_hashes"):
-        problems.append("an enabled user needs a password: set passwords or password_hashes, or enabled: false.")
-    return problems
-
-
-def _is_command(rule):
-    if not rule or _BLANK.search(rule):
-        return False
-    return rule.lower() in _COMMAND_ALIASES or (rule[0] in "+-" and len(rule) > 1)
-
-
-def _is_key(key):
-    return bool(key) and not _BLANK.search(key) and (key[0] != "%" or bool(_KEY.match(key)))
-
-
-def _is_selector(selector):
-    rules = split(_inside(selector or ""))
-    # A ')' at the end of a rule would end the selector in an ACL file.
-    return bool(rules) and all(not _BLANK.search(rule) and rule[-1] != ")" and _Rights().take(rule) for rule in rules)
+    return words + ["(%s)" % inside(selector) for selector in entry.get("selectors") or []]

@@ -10,6 +10,11 @@ comparing. The integration tests compare it with what real servers say.
 
 from __future__ import annotations
 
+import re
+
+# Paths that stand as one word in units and files: no blanks, no %, nothing to quote, no way up.
+PATH = re.compile(r"/+|(?:/+(?!\.\.?(?:/|\Z))[A-Za-z0-9._+@:,=~-]+)+/*")
+
 YES_NO = frozenset(
     """
     activedefrag activerehashing always-show-logo aof-disable-auto-gc aof-load-truncated aof-rewrite-incremental-fsync
@@ -144,6 +149,25 @@ TEXTS = frozenset(
     unixsocketgroup
     """.split()  # noqa: SIM905
 )
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_CPUS = (re.compile(r"[0-9,:-]*"), "a list of processors, as in 0,2-3")
+# Texts whose form is known -> what they must look like, and how to call that.
+FORMS = {
+    "aof-rewrite-cpulist": _CPUS,
+    "appenddirname": (_NAME, "the name of a folder"),
+    "appendfilename": (_NAME, "the name of a file"),
+    "availability-zone": (re.compile(r"[A-Za-z0-9_.-]*"), "letters, digits and . _ -"),
+    "bgsave-cpulist": _CPUS,
+    "bind-source-addr": (re.compile(r"[0-9A-Fa-f:.]*"), "an address"),
+    "bio-cpulist": _CPUS,
+    "ignore-warnings": (re.compile(r"[A-Za-z0-9_-]*"), "the name of a warning"),
+    "locale-collate": (re.compile(r"[A-Za-z0-9_.@-]*"), "the name of a locale"),
+    "server-cpulist": _CPUS,
+    "syslog-ident": (_NAME, "letters, digits and . _ -"),
+    "unixsocket": (PATH, "an absolute path without blanks, of letters, digits and . _ + @ : , = ~ - only"),
+    "unixsocketgroup": (_NAME, "the name of a group"),
+}
 
 KNOWN = YES_NO | INTEGERS.keys() | BYTES | ENUMS.keys() | SPECIAL.keys() | TEXTS
 

@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 
+from .._arguments import in_quotes
 from . import directives as table
 from .syntax import quote
 
@@ -29,6 +30,11 @@ _SEVERAL_ARGUMENTS = {
     "save points",
     "shutdown flags",
 }
+
+# Kinds of which a bare number of YAML says what was written.
+_NUMBERS = {"integer", "bytes", "bytes or percent", "integers", "decimals", "save points", "buffer limits", "unknown"}
+_QUOTES = "\"'"
+_QUOTED = "has quotes that would be part of the value: leave out the inner ones; the file gets them where it needs them"
 
 
 def canonical(directive):
@@ -66,22 +72,41 @@ def is_secret(directive):
 
 def arguments(directive, value):
     """Return the arguments that a declared value (text, number, boolean or list) stands for. Raises ValueError."""
+    label, several = kind(directive), isinstance(value, (list, tuple))
+    items = [_item(directive, item, several) for item in (value if several else [value])]
+    if label == "event flags":
+        return ["".join(items)]
+    words = " ".join(items).split()
+    if label in _SEVERAL_ARGUMENTS:
+        if any({word[0], word[-1]} & set(_QUOTES) for word in words):
+            raise ValueError(_QUOTED)
+        return words
+    return words if several and label == "unknown" else [" ".join(items)]
+
+
+def _item(directive, value, in_list):
+    """Return one value as text. Raises ValueError for what YAML has made of another, as 504 of 0770, and for quotes."""
+    label = kind(directive)
     if isinstance(value, bool):
-        return ["yes" if value else "no"]
-    if isinstance(value, (int, float)):
-        return _split(directive, str(value))
-    if isinstance(value, str):
-        return _split(directive, value)
-    if isinstance(value, (list, tuple)):
-        if not all(isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value):
-            raise ValueError("a list must hold text and numbers only; put yes and no in quotes")
-        items = [str(item) for item in value]
-        if kind(directive) == "event flags":
-            return ["".join(items)]
-        if kind(directive) in _SEVERAL_ARGUMENTS or kind(directive) == "unknown":
-            return _split(directive, " ".join(items)) if kind(directive) != "unknown" else " ".join(items).split()
-        return [" ".join(items)]
-    raise ValueError("a value must be text, a number, a boolean or a list")
+        text = "yes" if value else "no"
+        if in_list or not (label in ("yes or no", "unknown") or text in table.ENUMS.get(canonical(directive), ())):
+            raise ValueError("must be text or a number, not true or false: put what you mean in quotes")
+        return text
+    if label == "octal" and not isinstance(value, str):
+        raise ValueError("must be in quotes, as in '0770': YAML takes a bare octal one for another number")
+    if isinstance(value, float) and label != "decimals":
+        raise ValueError("is what YAML takes for a number: put what you mean in quotes")
+    if isinstance(value, int) and label not in _NUMBERS:
+        raise ValueError("must be text, not a number: put what you mean in quotes")
+    if not isinstance(value, (str, int, float)):
+        raise ValueError("must be text, a number, a boolean or a list of text and numbers")
+    text = str(value)
+    if text.strip() in ('""', "''"):
+        # How redis.conf writes nothing at all.
+        return ""
+    if in_quotes(text.strip()):
+        raise ValueError(_QUOTED)
+    return text
 
 
 def live_arguments(directive, text):
@@ -92,7 +117,6 @@ def live_arguments(directive, text):
 def _split(directive, text):
     if kind(directive) not in _SEVERAL_ARGUMENTS:
         return [text]
-    # "" is how redis.conf writes nothing at all.
     return [] if text.strip() in ('""', "''") else text.split()
 
 

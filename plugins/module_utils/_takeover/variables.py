@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from .._acl.entries import is_bare_pattern
 from .._acl.users import selector_text
 from .._config import values
 from .._config.declared import OWNED
@@ -183,7 +184,7 @@ def entry_of(user):
     entry["commands"] = rules[1:] if rules[:1] == ["-@all"] else rules
     for name, patterns in (("keys", user.rights.keys), ("channels", user.rights.channels)):
         if patterns:
-            entry[name] = sorted(one[1:] if one[0] in "~&" else one for one in patterns)
+            entry[name] = sorted(one[1:] if one[0] in "~&" and is_bare_pattern(one[1:]) else one for one in patterns)
     if user.selectors:
         entry["selectors"] = [selector_text(one) for one in user.selectors]
     return entry

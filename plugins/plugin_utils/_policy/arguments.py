@@ -13,7 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import SequenceMatcher, get_close_matches
 
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import (
+    in_quotes,
+    not_text,
+    text_problem,
+    text_problems,
+)
 
 _CONTAINERS = (Mapping, list, tuple)
 
@@ -60,11 +67,15 @@ def _check_keys(path, value, options):
 def _check_scalar(path, value, spec, wanted):
     if isinstance(value, _CONTAINERS):
         return None, ["%s must be a single value (%s), not a list or a dictionary." % (path, wanted)]
+    if wanted in ("str", "path") or spec.get("no_log"):
+        wrong = not_text(value)
+        if wrong:
+            return None, [text_problem(path, wrong)]
+        if in_quotes(str(value)):
+            return None, ["%s has quotes around it that are part of the value: leave out the inner ones." % path]
     if spec.get("no_log"):
-        # Numbers lose leading zeros and more; and nothing else than text can be a password.
-        return value, [] if isinstance(value, str) else ["%s must be text: put it in quotes." % path]
-    if wanted in ("str", "path") and isinstance(value, bool):
-        return None, ['%s must be text, not true or false: put it in quotes, as in %s: "no".' % (path, path)]
+        # Ansible's own check would quote it.
+        return value if isinstance(value, str) else str(value), []
     try:
         result = ArgumentSpecValidator({path: spec}).validate({path: value})
     except OverflowError:
@@ -134,3 +145,11 @@ def _mistyped_prefix(name, specs):
         if tail and "%s_%s" % (role, tail) in options and SequenceMatcher(None, head.lower(), role).ratio() >= 0.8:
             return ["%s_%s" % (role, tail)]
     return []
+
+
+def checked_arguments(action, options):
+    """Return the arguments of the task, in their types. Raises AnsibleActionFail where text is meant and is none."""
+    problems = text_problems(options, action._task.args)
+    if problems:
+        raise AnsibleActionFail(" ".join(problems))
+    return action.validate_argument_spec(argument_spec=options)[1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from .forms import path_problems
 from .general import memory_bytes, policy_problems
 
 PREFIX = "redis_container_"
@@ -42,9 +43,9 @@ def _folder(path):
     # /opt/redis, but not /opt, and nothing below what is the system's or the engine's.
     if not posixpath.isabs(path) or len(parts) < 3 or parts[1] not in ("opt", "srv", "home", "root", "var", "data"):
         return ["redis_container_dir is %r: set an absolute path below /opt or /srv, as in /opt/redis." % path]
-    if re.search(r"[\s:$]", path):
-        return ["redis_container_dir is %r: Compose can't have blanks, colons or dollars in it." % path]
-    return []
+    if ":" in path:
+        return ["redis_container_dir is %r: Compose can't have colons in it." % path]
+    return path_problems("redis_container_dir", path)
 
 
 def _names(name, network, volume):
@@ -85,10 +86,10 @@ def _user(user):
 
 def compose_bytes(text):
     """Return what Compose understands by '512m', None if it understands nothing. All its units are powers of 1024."""
-    found = re.fullmatch(r"(\d+)([a-z]*)", text.lower(), re.ASCII)
-    if not found or found[2] not in {"", *_COMPOSE_UNITS}:
+    found = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", text)
+    if not found or found[2].lower() not in {"", *_COMPOSE_UNITS}:
         return None
-    return int(found[1]) * 1024 ** _COMPOSE_UNITS.get(found[2], 0)
+    return int(found[1]) * 1024 ** _COMPOSE_UNITS.get(found[2].lower(), 0)
 
 
 def _memory(limit, maxmemory):

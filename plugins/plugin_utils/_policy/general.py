@@ -15,21 +15,23 @@ import re
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.entries import rule_problems
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.values import UNITS
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import (
     bind_problems,
     source_problems,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.sysctl import LARGER_IS_FINE
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import COMMANDS, rename_problems
 
 from .._report.waivers import waiver_problems
+from .forms import USER, path_problems
 from .ranges import range_problems
 
 TESTED_SYSTEMS = {"Debian": ("12", "13")}
 SHORTEST_PASSWORD = 16
 NEW_PASSWORD = "make one with: openssl rand -base64 32"  # noqa: S105 - advice, not a password
 SMALLEST_MAXMEMORY = 1024 * 1024
-SYSCTLS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "vm.overcommit_memory", "vm.swappiness")
 
 # Folders that Redis must not get: these with all below them, and these themselves.
 _SYSTEM_TREES = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
@@ -106,6 +108,7 @@ def _users(users):
                     "redis_users[%d].password_hashes[%d] (%s) is no SHA-256: write 64 lower-case hexadecimal digits."
                     % (at, which, name)
                 )
+        problems += ["%s: %s" % (where, problem) for problem in rule_problems(user)]
         hashes = {hashlib.sha256(password.encode()).hexdigest() for password in user["passwords"]}
         if len(hashes | set(user["password_hashes"])) > 2:
             problems.append("%s has more than two passwords: a rotation needs two, remove the others." % where)
@@ -132,9 +135,9 @@ def _admin_password(password):
 
 
 def _name_problems(where, name):
-    if name and not re.search(r"[\s\x00-\x1f\x7f]", name):
+    if USER.fullmatch(name):
         return []
-    return ["%s is %r: set a name without blanks and control characters." % (where, name)]
+    return ["%s is %r: set a name without blanks, quotes and control characters." % (where, name)]
 
 
 def _password_problems(where, password):
@@ -167,8 +170,8 @@ def _renames(renamed):
 
 def memory_bytes(text):
     """Return what Redis understands by '256mb' (2**20) or '256m' (10**6), or None if it understands nothing."""
-    found = re.fullmatch(r"(\d+)([a-z]*)", text.lower())
-    return int(found[1]) * UNITS[found[2]] if found and found[2] in UNITS else None
+    found = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", text)
+    return int(found[1]) * UNITS[found[2].lower()] if found and found[2].lower() in UNITS else None
 
 
 def _maxmemory(text):
@@ -183,8 +186,9 @@ def _maxmemory(text):
 
 
 def _folder(name, path, folder):
-    if not posixpath.isabs(path):
-        return ["%s is %r: set an absolute path." % (name, path)]
+    problems = path_problems(name, path)
+    if problems:
+        return problems
     parts = PurePosixPath(posixpath.normpath(folder)).parts[1:]
     if not parts or parts[0] in _SYSTEM_TREES or parts in _SHARED_FOLDERS:
         return ["%s is %s, but the folder %s is the system's: set a folder of its own." % (name, path, folder)]
@@ -205,7 +209,7 @@ def _save(entries):
     return [
         'redis_save[%d] is %r: write seconds and changes, as in "300 100".' % (at, entry)
         for at, entry in enumerate(entries)
-        if not re.fullmatch(r"[1-9]\d* [1-9]\d*", entry)
+        if not re.fullmatch(r"[1-9][0-9]* [1-9][0-9]*", entry)
     ]
 
 
@@ -221,8 +225,8 @@ def _events(letters):
 def _sysctl(values):
     problems = []
     for name, value in values.items():
-        if name not in SYSCTLS:
-            problems.append("redis_sysctl.%s is unknown: known are %s." % (name, ", ".join(SYSCTLS)))
+        if name not in LARGER_IS_FINE:
+            problems.append("redis_sysctl.%s is unknown: known are %s." % (name, ", ".join(sorted(LARGER_IS_FINE))))
         elif not _is_count(value):
             problems.append("redis_sysctl.%s is %r: set a whole number." % (name, value))
     return problems
@@ -239,7 +243,7 @@ def _backlog(backlog, values, managed):
 
 
 def _is_count(value):
-    return not isinstance(value, bool) and re.fullmatch(r"\d+", str(value)) is not None
+    return not isinstance(value, bool) and re.fullmatch(r"[0-9]+", str(value)) is not None
 
 
 def _waivers(waivers):

@@ -12,7 +12,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall
 
 from .._inventory.ports import served_ports
 
-_RANGE = re.compile(r"([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?")
+_RANGE = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?")
 
 
 def notice_problems(settings, ssh_ports):

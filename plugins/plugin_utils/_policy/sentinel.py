@@ -13,6 +13,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.co
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel.options import FEWEST, NEEDED, WORD
 
 from .._inventory import instances as inventory_instances
+from .forms import USER
 from .general import NEW_PASSWORD, SHORTEST_PASSWORD
 from .ranges import range_problems
 
@@ -135,7 +136,7 @@ def _users(settings):
 
 def _name(where, name, taken):
     problems = []
-    if not name or re.search(r"[\s\"'\x00-\x1f\x7f]", name):
+    if not USER.fullmatch(name):
         problems.append("%s is %r: set a name without blanks and quotes." % (where, name))
     if name == "default":
         problems.append("%s is default, which is off on a Sentinel: set another name." % where)

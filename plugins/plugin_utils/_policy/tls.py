@@ -10,6 +10,7 @@ import ipaddress
 import posixpath
 import re
 
+from .forms import path_problems
 from .ranges import range_problems
 
 SHORTEST_PASSPHRASE = 16
@@ -118,6 +119,8 @@ def _folders(settings):
         if name in settings and not posixpath.isabs(settings[name])
     ]
     path = settings.get("pki_host_dir")
+    if path and not problems:
+        problems = path_problems("pki_host_dir", path)
     if path and not problems and (posixpath.normpath(path) != path or path.count("/") < 3):
         problems.append(
             "pki_host_dir is %r, which becomes a symbolic link: set a path of its own below a folder of the server, "

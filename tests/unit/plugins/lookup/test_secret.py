@@ -145,6 +145,116 @@ def test_another_users_link_is_refused(lookup, tmp_path):
         lookup(link)
 
 
+@pytest.fixture
+def planted(tmp_path):
+    """A folder with a secret of ours, two levels deep; what is planted is nobody's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files to another user")
+    (tmp_path / "top" / "h1").mkdir(parents=True)
+    path = tmp_path / "top" / "h1" / "admin"
+    secret.create(str(path), PRIVATE)
+    return path
+
+
+def give(path, mode=None):
+    os.chown(path, 65534, 65534, follow_symlinks=False)
+    if mode is not None:
+        path.chmod(mode)
+
+
+def refused(lookup, path, words, **variables):
+    for check_mode in (True, False):
+        with pytest.raises(AnsibleError, match=words) as caught:
+            lookup(path, ansible_check_mode=check_mode, **variables)
+        assert PRIVATE not in str(caught.value)
+
+
+def test_another_users_file_is_refused(lookup, planted):
+    give(planted)
+    refused(lookup, planted, r"h1/admin belongs to another user \(65534\).*chown 0 ")
+
+
+def test_another_users_file_in_a_sticky_folder_is_refused(lookup, planted):
+    planted.parent.chmod(0o1777)
+    assert lookup(planted) == [PRIVATE]
+    give(planted)
+    refused(lookup, planted, "h1/admin belongs to another user")
+
+
+def test_another_users_folder_is_refused_however_far_up(lookup, planted):
+    for folder in (planted.parent, planted.parent.parent):
+        give(folder)
+        refused(lookup, planted, "%s belongs to another user" % folder)
+        refused(lookup, folder / "new" / "secret", "%s belongs to another user" % folder)
+        assert not (folder / "new").exists()
+        os.chown(folder, 0, 0)
+
+
+@pytest.mark.parametrize("rights", [0o777, 0o757])
+def test_a_folder_that_all_can_write_is_refused_however_far_up(lookup, planted, rights):
+    for folder in (planted.parent, planted.parent.parent):
+        folder.chmod(rights)
+        refused(lookup, planted, "%s can be written by others .*chmod go-w %s" % (folder, folder))
+        refused(lookup, folder / "new", "%s can be written by others" % folder)
+        assert not (folder / "new").exists()
+        folder.chmod(0o1777)
+        assert lookup(planted) == [PRIVATE]
+        folder.chmod(0o700)
+
+
+def test_a_group_with_others_must_not_write_the_secrets_own_folder(lookup, planted, monkeypatch):
+    planted.parent.chmod(0o770)
+    os.chown(planted.parent, 0, 65534)
+    refused(lookup, planted, "h1 can be written by others")
+    os.chown(planted.parent, 0, 0)
+    monkeypatch.setattr(secret.grp, "getgrgid", lambda group: type("Group", (), {"gr_mem": ["root"]}))
+    monkeypatch.setattr(secret.pwd, "getpwall", list)
+    assert lookup(planted) == [PRIVATE]
+    monkeypatch.setattr(secret.grp, "getgrgid", lambda group: type("Group", (), {"gr_mem": ["root", "mallory"]}))
+    refused(lookup, planted, "h1 can be written by others")
+
+
+def test_links_are_looked_at_wherever_they_stand_and_lead(lookup, planted, tmp_path):
+    (tmp_path / "way").symlink_to("top/h1")
+    assert lookup(tmp_path / "way" / "admin") == [PRIVATE]
+    give(tmp_path / "way")
+    refused(lookup, tmp_path / "way" / "admin", "way is a symbolic link of another user")
+    (tmp_path / "ours").symlink_to(planted.parent / ".." / "h1")
+    assert lookup(tmp_path / "ours" / "admin") == [PRIVATE]
+    give(planted.parent)
+    refused(lookup, tmp_path / "ours" / "admin", "h1 belongs to another user")
+    (tmp_path / "round").symlink_to("round")
+    refused(lookup, tmp_path / "round", "can't be used")
+
+
+def test_a_second_name_in_a_folder_that_all_can_write_is_refused(lookup, planted, tmp_path, monkeypatch):
+    monkeypatch.setattr(secret.time, "sleep", lambda seconds: None)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    os.link(planted, shared / "admin")
+    refused(lookup, shared / "admin", "hard link")
+    assert lookup(planted) == [PRIVATE]
+
+
+def test_who_owns_the_inventory_may_own_secrets(lookup, planted, tmp_path):
+    inventory = tmp_path / "inventory"
+    inventory.mkdir()
+    give(inventory)
+    give(planted)
+    assert lookup(planted, inventory_dir=str(inventory)) == [PRIVATE]
+    os.chown(planted, 65533, 65533)
+    refused(lookup, planted, "belongs to another user", inventory_dir=str(inventory))
+
+
+@pytest.mark.parametrize("term", [1.1, 504, True, None, ["a"]])
+def test_a_path_is_text(term):
+    plugin = LookupModule()
+    plugin.set_options = lambda **options: None
+    with pytest.raises(AnsibleError, match="must be text"):
+        plugin.run([term], {"ansible_check_mode": True})
+
+
 def test_a_folder_that_can_not_be_made_is_named(lookup, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(AnsibleError, match="file/admin can't be used"):

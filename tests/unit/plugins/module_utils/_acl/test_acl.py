@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import users as acl_users
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.rights import settle
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import in_quotes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import replies as redis_replies
 from hypothesis import given, strategies as st
 
@@ -37,7 +39,7 @@ SELECTORS = st.lists(
 )
 ENTRIES = st.fixed_dictionaries(
     {
-        "name": WORDS,
+        "name": WORDS.filter(lambda word: not in_quotes(word)),
         "enabled": st.booleans(),
         "passwords": st.lists(st.text(LETTERS, min_size=1), min_size=1, max_size=2),
         "commands": COMMANDS,
@@ -136,7 +138,7 @@ def test_the_default_user_of_a_fresh_server(line):
     ],
 )
 def test_settled_rules_are_those_that_servers_keep(rules, kept):
-    assert acl_users.settle(rules) == tuple(kept)
+    assert settle(rules) == tuple(kept)
 
 
 def test_rules_that_are_not_known_are_kept_and_seen():
@@ -205,6 +207,9 @@ def test_a_wildcard_makes_other_patterns_superfluous():
         ([{"name": "a", "passwords": ["p"], "selectors": ["()"]}], "selectors, entry 1"),
         ([{"name": "a", "passwords": ["p"], "selectors": ["(+get on)"]}], "selectors, entry 1"),
         ([{"name": "a", "passwords": ["p"], "selectors": ["+get\n~x"]}], "selectors, entry 1"),
+        ([{"name": '"a"', "passwords": ["p"]}], "in quotes of its own"),
+        ([{"name": "a", "passwords": ["p"], "keys": ['"cache:*"']}], "keys, entry 1: is no key pattern"),
+        ([{"name": "a", "passwords": ["p"], "channels": ["'news'"]}], "channels, entry 1: is no channel pattern"),
     ],
 )
 def test_a_declaration_that_can_not_be_used_is_refused(entries, says):
@@ -223,3 +228,39 @@ def test_all_problems_are_named_at_once_and_no_secret_among_them():
         acl_users.declared(entries)
     assert all(name in str(error.value) for name in ("'a'", "'b'", "'c'"))
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        *(
+            ("keys", word)
+            for word in ("allkeys", "AllKeys", "resetkeys", "nopass", "on", "+get", "-@all", "@read", "&news")
+        ),
+        *(("keys", word) for word in ("(+get", ">hunter2", "#" + HASH, "allchannels", "reset")),
+        *(
+            ("channels", word)
+            for word in ("allchannels", "resetchannels", "~cache:*", "%R~cache:*", "+subscribe", "off")
+        ),
+        *(("commands", word) for word in ("allkeys", "~cache:*", "&news", "get", "@read")),
+        *(("passwords", word) for word in ("nopass", "resetpass", "#" + HASH)),
+    ],
+)
+def test_a_word_of_another_list_is_refused_by_its_place(option, word):
+    entry = {"name": "app", "passwords": ["p"], option: [word]}
+    with pytest.raises(acl_users.AclError) as error:
+        acl_users.declared([entry])
+    assert "'app': %s, entry 1: " % option in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_with_its_sign_any_pattern_is_taken():
+    assert user(keys=["~allkeys", "%R~+get"]).rights.keys == {"~allkeys", "%R~+get"}
+    assert user(channels=["&allchannels"]).rights.channels == {"&allchannels"}
+    assert user(keys=["{user}:*", "a+b"]).rights.keys == {"~{user}:*", "~a+b"}
+    assert user(passwords=["#nothing", ">word"]).hashes == {acl_users.hash_of("#nothing"), acl_users.hash_of(">word")}
+
+
+@pytest.mark.parametrize("selector", ["(allkeys +get)", "allchannels +subscribe"])
+def test_in_selectors_the_words_are_rules(selector):
+    assert user(selectors=[selector]).selectors

@@ -11,6 +11,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl impo
     compare as acl_compare,
     users as acl_users,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.rights import settle
 from hypothesis import given, strategies as st
 
 # A small server. As in the real ones the container `config` is in @slow, its parts are elsewhere too.
@@ -56,12 +57,12 @@ def reference(rules):
 
 @given(RULES)
 def test_rules_allow_what_their_plainest_reading_allows(rules):
-    assert TABLE.effect(acl_users.settle(rules))[1] & TABLE.names == reference(rules)
+    assert TABLE.effect(settle(rules))[1] & TABLE.names == reference(rules)
 
 
 @given(RULES)
 def test_settling_changes_no_right(rules):
-    assert TABLE.effect(acl_users.settle(rules)) == TABLE.effect(("-@all", *rules))
+    assert TABLE.effect(settle(rules)) == TABLE.effect(("-@all", *rules))
 
 
 @given(USERS, st.booleans())
@@ -81,7 +82,7 @@ def test_order_is_free_where_it_does_not_matter(rules, random, keeps_text):
     added = [rule for rule in rules if rule[0] == "+" and "@all" not in rule and rule != "+select|1"]
     shuffled = random.sample(added, len(added))
     # A container behind its subcommand replaces it, so these two are different text.
-    if set(acl_users.settle(added)) == set(acl_users.settle(shuffled)):
+    if set(settle(added)) == set(settle(shuffled)):
         assert acl_compare.differences(rights(*added), rights(*shuffled), TABLE, keeps_text) == []
 
 
@@ -153,9 +154,9 @@ def test_what_a_user_may_run(rules, name, allowed):
 
 
 def test_first_arguments_go_with_their_command():
-    assert TABLE.effect(acl_users.settle(["+select|1"])) != TABLE.effect(acl_users.settle([]))
-    assert TABLE.effect(acl_users.settle(["+select|1", "-@fast"])) == TABLE.effect(acl_users.settle([]))
-    assert TABLE.effect(acl_users.settle(["+select", "+select|1"])) == TABLE.effect(acl_users.settle(["+select"]))
+    assert TABLE.effect(settle(["+select|1"])) != TABLE.effect(settle([]))
+    assert TABLE.effect(settle(["+select|1", "-@fast"])) == TABLE.effect(settle([]))
+    assert TABLE.effect(settle(["+select", "+select|1"])) == TABLE.effect(settle(["+select"]))
 
 
 def test_differences_are_described_without_secrets():

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import in_quotes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import directives as table, values
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.syntax import split_line
 from hypothesis import given, strategies as st
-from test_config_line import TEXT
+from test_config_line import TEXT as ANY_TEXT
 
+# Quotes around a value are told as a mistake.
+TEXT = ANY_TEXT.filter(lambda text: not in_quotes(text.strip()))
 UNITS = st.sampled_from(["", "b", "k", "KB", "m", "Mb", "g", "gb", "GB"])
 SIZES = st.builds("{}{}".format, st.integers(0, 10**9), UNITS)
 PAIRS = st.lists(st.builds("{} {}".format, st.integers(1, 10**6), st.integers(0, 10**6)), max_size=4)
@@ -115,6 +118,13 @@ def test_enums_have_no_case(entry):
         ("save", [], ""),
         ("save", "", ""),
         ("save", '""', ""),
+        ("save", ["''"], ""),
+        ("logfile", '""', ""),
+        ("logfile", " '' ", ""),
+        ("notify-keyspace-events", '""', ""),
+        ("notify-keyspace-events", ['""'], ""),
+        ("a-new-text", '""', ""),
+        ("bind", '""', ""),
         ("bind", ["127.0.0.1", "-::1"], "127.0.0.1 -::1"),
         ("bind", "* -::*", "* -::*"),
         ("bind", [], ""),
@@ -129,7 +139,7 @@ def test_enums_have_no_case(entry):
         ("tls-protocols", ["TLSv1.3", "TLSv1.2"], "TLSv1.2 TLSv1.3"),
         ("loglevel", "NOTICE", "notice"),
         ("unixsocketperm", "0770", "770"),
-        ("unixsocketperm", 770, "770"),
+        ("unixsocketperm", "0770", "770"),
         ("oom-score-adj-values", "0 200 800", "0 200 800"),
         ("timeout", "0300", "300"),
         ("masterauth", "a  b", "a  b"),
@@ -184,10 +194,10 @@ def test_differences_are_seen(directive, declared, printed):
         ("port", 70000, "between 0 and 65535"),
         ("port", "6379x", "whole number"),
         ("timeout", -1, "between 0"),
-        ("timeout", True, "whole number"),
+        ("timeout", True, "true or false"),
         ("hz", 1000, "between 1 and 500"),
         ("appendonly", "on", "yes or no"),
-        ("appendonly", 1, "yes or no"),
+        ("appendonly", 1, "text, not a number"),
         ("notify-keyspace-events", "KEQ", "flags"),
         ("client-output-buffer-limit", ["replica 1mb 1mb"], "groups"),
         ("client-output-buffer-limit", ["master 1mb 1mb 1"], "class"),
@@ -198,7 +208,8 @@ def test_differences_are_seen(directive, declared, printed):
         ("save", ["0 1"], "at least 1"),
         ("save", "often", "pairs"),
         ("shutdown-on-sigterm", "maybe", "one or more of"),
-        ("unixsocketperm", 448, "octal"),
+        ("unixsocketperm", 448, "in quotes.*octal"),
+        ("unixsocketperm", 770, "in quotes.*octal"),
         ("unixsocketperm", "1777", "octal"),
         ("oom-score-adj-values", "0 x 1", "whole number"),
         ("latency-tracking-info-percentiles", ["p99"], "numbers"),
@@ -206,6 +217,23 @@ def test_differences_are_seen(directive, declared, printed):
         ("timeout", {"a": 1}, "text, a number"),
         ("save", [True], "quotes"),
         ("requirepass", "a\0b", "NUL"),
+        ("logfile", '"/var/log/redis.log"', "leave out the inner ones"),
+        ("requirepass", "'secret'", "leave out the inner ones"),
+        ("notify-keyspace-events", '"KEA"', "leave out the inner ones"),
+        ("maxmemory-policy", '"noeviction"', "leave out the inner ones"),
+        ("bind", '"127.0.0.1" "::1"', "leave out the inner ones"),
+        ("bind", ["'127.0.0.1'", "::1"], "leave out the inner ones"),
+        ("save", '"900 1"', "leave out the inner ones"),
+        ("client-output-buffer-limit", 'replica "1mb" 1mb 1', "leave out the inner ones"),
+        ("port", '"6379"', "leave out the inner ones"),
+        ("a-new-text", '"some words"', "leave out the inner ones"),
+        ("requirepass", 2126, "text, not a number"),
+        ("dir", 1, "text, not a number"),
+        ("bind", [1.1], "takes for a number"),
+        ("logfile", False, "true or false"),
+        ("appendfsync", True, "one of everysec|true or false"),
+        ("a-new-text", 1.1, "takes for a number"),
+        ("unixsocket", ["a", None], "text, a number"),
     ],
 )
 def test_impossible_values_are_refused(directive, value, part):

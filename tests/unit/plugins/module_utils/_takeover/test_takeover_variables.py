@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import yaml
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import parse
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import declared, parse
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import losses
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.present import Client
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.variables import (
@@ -106,6 +106,14 @@ def test_users_with_their_sums_and_the_default_that_is_in_use():
 
 def test_a_user_without_a_password_is_kept_switched_off():
     assert entry_of(parse("open", ["on", "nopass", "+get"])) == {"name": "open", "enabled": False, "commands": ["+get"]}
+
+
+def test_a_pattern_that_looks_like_a_rule_keeps_its_sign():
+    user = parse("app", ["on", "#" + HASH, "~cache:*", "~allkeys", "~+x", "~~y", "&news", "&off", "+get"])
+    entry = entry_of(user)
+    assert entry["keys"] == ["cache:*", "~+x", "~allkeys", "~~y"]
+    assert entry["channels"] == ["&off", "news"]
+    assert declared([entry])["app"] == user
 
 
 def test_what_is_missing_is_said():

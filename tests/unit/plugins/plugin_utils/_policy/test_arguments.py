@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import (
     check_value,
@@ -34,8 +36,12 @@ def problem(value, spec, path="redis_x"):
     [
         ("6379", {"type": "int"}, 6379),
         ("yes", {"type": "bool"}, True),
-        (256, {"type": "str"}, "256"),
-        ([1, "2"], {"type": "list", "elements": "str"}, ["1", "2"]),
+        ("0256", {"type": "str"}, "0256"),
+        (["01", "2"], {"type": "list", "elements": "str"}, ["01", "2"]),
+        (datetime.date(2027, 1, 31), {"type": "str"}, "2027-01-31"),
+        (datetime.date(2027, 1, 31), {"type": "str", "no_log": True}, "2027-01-31"),
+        ("it's", {"type": "str"}, "it's"),
+        ('"', {"type": "str"}, '"'),
         ({"a": 1}, {"type": "dict"}, {"a": 1}),
         ([], USERS, []),
         ([{"name": "app"}], USERS, [{"name": "app", "enabled": True, "passwords": []}]),
@@ -55,6 +61,15 @@ def test_values_get_their_type_and_defaults(value, spec, wanted):
         (["a"], {"type": "str"}, "redis_x must be a single value (str)"),
         (False, {"type": "str", "choices": ["no", "yes"]}, 'redis_x: "no"'),
         (None, {"type": "int"}, "redis_x has no value"),
+        (504, {"type": "str"}, 'redis_x must be text, not a number: quote it, as in redis_x: "0770"'),
+        (1.1, {"type": "path"}, "redis_x must be text, not a number"),
+        (True, {"type": "str", "no_log": True}, "redis_x must be text, not true or false"),
+        ([7000], {"type": "list", "elements": "str"}, "redis_x[0] must be text, not a number"),
+        ([{"name": 7000}], USERS, "redis_x[0].name must be text, not a number"),
+        (datetime.datetime(2027, 1, 31, 12), {"type": "str"}, "redis_x must be text, not a point in time"),
+        ('"/data"', {"type": "path"}, "redis_x has quotes around it that are part of the value"),
+        (["'a'"], {"type": "list", "elements": "str"}, "redis_x[0] has quotes around it"),
+        ('"correct-horse"', {"type": "str", "no_log": True}, "redis_x has quotes around it"),
         ([None], {"type": "list", "elements": "str"}, "redis_x[0] has no value"),
         ("many", {"type": "int"}, "'redis_x' is of type str"),
         ("loud", {"choices": ["debug", "notice"]}, "value of redis_x must be one of: debug, notice, got: loud."),

@@ -17,6 +17,8 @@ from hypothesis import given, strategies as st
 REDIS = Path(__file__).parents[5] / "roles" / "redis"
 SPEC = yaml.safe_load((REDIS / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 DEFAULTS = yaml.safe_load((REDIS / "defaults" / "main.yml").read_text())
+# What is a template there.
+PLACES = {"redis_dir": "/var/lib/redis", "redis_logfile": "/var/log/redis/redis-server.log"}
 LONG = "x" * 16
 HASH = hashlib.sha256(LONG.encode()).hexdigest()
 
@@ -26,7 +28,7 @@ def user(name="app", **other):
 
 
 def problems(**settings):
-    settings = {**DEFAULTS, "redis_admin_password": LONG, **settings}
+    settings = {**DEFAULTS, **PLACES, "redis_admin_password": LONG, **settings}
     ports = inventory_ports.default_ports(settings)
     return policy_general.policy_problems(settings) + policy_ports.exposure_problems(settings, ports)
 
@@ -118,7 +120,7 @@ def test_good_policies(settings):
         ({"redis_dir": "/"}, "redis_dir is /, but the folder / is the system's"),
         ({"redis_dir": "/var/lib/"}, "redis_dir is /var/lib/"),
         ({"redis_dir": "/etc/ssh"}, "redis_dir is /etc/ssh"),
-        ({"redis_dir": "/srv/../etc"}, "redis_dir is /srv/../etc"),
+        ({"redis_dir": "/srv/../etc"}, "redis_dir is '/srv/../etc': set an absolute path"),
         ({"redis_logfile": ""}, "redis_logfile is ''"),
         ({"redis_logfile": "/var/log/redis.log"}, "redis_logfile is /var/log/redis.log, but the folder /var/log"),
         ({"redis_logfile": "/var/log/redis/"}, "redis_logfile is /var/log/redis/, a folder"),
@@ -145,7 +147,7 @@ def test_all_problems_come_at_once():
 
 def test_a_check_without_its_variables_is_left_out():
     """They have the wrong type, which is reported already; a guess would mislead."""
-    settings = {**DEFAULTS, "redis_bind": ["0.0.0.0"], "redis_admin_password": LONG}
+    settings = {**DEFAULTS, **PLACES, "redis_bind": ["0.0.0.0"], "redis_admin_password": LONG}
     del settings["redis_allowed_sources"]
     assert policy_general.policy_problems(settings) == []
 
