@@ -126,8 +126,6 @@ def main():
         ),
         supports_check_mode=True,
     )
-    # What is common to files that a server rewrites.
-    module.params["mode"] = "0600"
     try:
         result = File(module).bring()
     except (Refused, OSError) as problem:

@@ -14,6 +14,7 @@ import socket
 import tempfile
 import time
 
+from ..._errors import Refused
 from ..._host import files as host_files, systemd as host_systemd
 from . import settings, unit
 
@@ -142,31 +143,23 @@ class Engine:
     def read(self):
         """Return the file's text, or None when there is none."""
         try:
-            with open(self.path, encoding="utf-8") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
+            content = host_files.read_bytes(self.path)
+            return None if content is None else content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise settings.DaemonProblem(
                 "%s: byte %d is not UTF-8; mend it, then run again; it was left as it is" % (self.path, error.start)
             ) from None
-        except OSError as error:
-            raise settings.DaemonProblem("%s can't be read: %s" % (self.path, error.strerror)) from None
+        except Refused as error:
+            raise settings.DaemonProblem(str(error)) from None
 
     def write(self, text):
         """Put the file in its place in one step, with the owner and the mode that it had; None removes it."""
-        path = os.path.realpath(self.path)
         if text is None:
-            os.unlink(path)
-            return
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".daemon.json.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        is_new = not os.path.exists(path)
-        self.module.atomic_move(temporary, path)
-        if is_new:
-            os.chmod(path, 0o644)
+            os.unlink(os.path.realpath(self.path))
+        elif host_files.present(self.path):
+            host_files.write(self.path, text, None, None, None)
+        else:
+            host_files.write_file(self.path, text, 0o644)
 
     def refuses(self, text):
         """Return what the engine itself has against this file together with its command line, or None."""
