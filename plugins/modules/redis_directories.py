@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_directories
-short_description: Directories of a server's configuration and data, made and kept without following what it may have planted
+short_description: Make directories and keep their owner and mode, through no link that a server may have planted
 version_added: 0.1.0
 author:
   - Celebrum Redis Hardening contributors (@celebrum)

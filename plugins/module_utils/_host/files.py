@@ -202,7 +202,7 @@ def settle(
         return difference(now, wanted)
 
 
-def _odd(path: str, reason: str) -> str:
+def _odd(path: str, reason: str | None) -> str:
     return (
         "path: %s is not a plain file (%s), in a place where a service could have put it to have root work elsewhere: "
         "nothing was touched. Find out who made it, and remove it." % (path, reason)

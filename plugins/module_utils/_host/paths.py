@@ -149,7 +149,7 @@ class _Walk:
         return left
 
 
-def _refusal(path: str, reason: str) -> Refused:
+def _refusal(path: str, reason: str | None) -> Refused:
     return Refused(
         "path: %s is a symbolic link or no directory (%s), in a place where a service could have put it to have root "
         "work elsewhere: nothing was touched. Give the real path, or find out who made it, and remove it."
