@@ -72,7 +72,7 @@ options:
     type: str
   aclfile_mode:
     description:
-      - Mode of O(aclfile). Quote it.
+      - Mode of O(aclfile), as an octal number in quotes.
     type: raw
     default: '0640'
   server_binary:
@@ -171,6 +171,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.args
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.run import Run
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
@@ -216,7 +217,7 @@ def main():
         run = Run(module)
         run.look()
         file_changed = run.change()
-    except AclError as error:
+    except (AclError, Refused) as error:
         module.fail_json(msg=str(error), restored=False)
     except ConnectionProblem as problem:
         module.fail_json(msg=str(problem), connection_problem=problem.kind, restored=False)

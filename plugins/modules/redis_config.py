@@ -23,7 +23,18 @@ options:
     description:
       - The configuration file. It belongs to this module as a whole; what is not declared is removed from it.
       - Without it only the running server is changed.
+      - Below a directory that others than root can write to, as the server can to that of its data, no symbolic link
+        is followed, and what is not a plain file with a single name is refused; they could have root write elsewhere.
+        Links of root's in directories of root's are followed.
     type: path
+  owner:
+    description:
+      - Owner of the file, by name or number. Without it, a file that exists keeps its owner.
+    type: str
+  group:
+    description:
+      - Group of the file, by name or number. Without it, a file that exists keeps its group.
+    type: str
   settings:
     description:
       - Directives and their values. A value is text, a number, a boolean (V(true) is V(yes)) or a list.
@@ -60,13 +71,11 @@ options:
         and nothing else but what the server adds by itself. Anything else in it is undone.
       - A directive that somebody set by C(CONFIG SET) and wrote with C(CONFIG REWRITE) and that is not declared leaves
         the file, with a warning. The running server keeps it until a restart, and its next rewrite writes it again.
-      - No symbolic link is followed, in no part of O(path), and what is not a plain file is refused, because the server
-        can write to its folder and could have root write elsewhere.
       - What the command line of the server's unit says must be in O(settings), too, except C(--supervised systemd) and
         C(--daemonize no).
       - O(settings) must have C(aclfile), or the server would write its users into this file.
-      - O(mode) must be octal. A server that rewrites its file gives it the mode 0644 less its own umask, so the unit
-        needs C(UMask=0077) for a mode of 0600.
+      - A server that rewrites its file gives it the mode 0644 less its own umask, so the unit needs C(UMask=0077) for a
+        mode of 0600.
     type: bool
     default: false
   standalone:
@@ -108,14 +117,14 @@ options:
     default: false
   mode:
     description:
-      - Mode of the file, in quotes.
+      - Mode of the file, as an octal number in quotes.
     type: raw
     default: "0640"
 extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
   - celebrum.redis_hardening.connection
-  - ansible.builtin.files
 notes:
-  - O(unsafe_writes) has no effect. The file is always replaced in one step, and no backup copy is made.
+  - The file is always replaced in one step, and no backup copy is made.
 attributes:
   check_mode:
     description: Can run in check mode and return the same result without changing anything.
@@ -237,10 +246,11 @@ def main():
             take_over_password=dict(type="str", no_log=True),
             aof_timeout=dict(type="int", default=300),
             accept_memory_bound=dict(type="bool", default=False),
+            owner=dict(type="str"),
+            group=dict(type="str"),
             mode=dict(type="raw", default="0640"),
         ),
         required_if=[("live", "never", ["path"]), ("rewritten", True, ["path"])],
-        add_file_common_args=True,
         supports_check_mode=True,
         **redis_connection.CONNECTION_RULES,
     )
@@ -265,7 +275,7 @@ def main():
         module.fail_json(msg=str(redis_connection.explain(error, module.params)), **what_was_done(run))
 
     result = dict(
-        changed=bool(run.file_changed or run.live_changes or run.leaves or run.attributes_changed),
+        changed=bool(run.file_changed or run.live_changes or run.leaves or run.attributes),
         live_changed=run.shown_changes(),
         file_changed=run.file_changed,
         restart_required=bool(run.restart),

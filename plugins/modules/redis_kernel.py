@@ -53,11 +53,13 @@ live_changed:
   elements: str
 """
 
-import os
 from pathlib import Path
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import sysctl as host_sysctl
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
+    files as host_files,
+    sysctl as host_sysctl,
+)
 
 
 def main():
@@ -83,7 +85,7 @@ def main():
     live = {name: path.read_text().strip() for name, path in live_paths.items()}
 
     path = Path(module.params["path"])
-    before = path.read_text() if path.exists() else ""
+    before = host_files.read_file(str(path)) or ""
     after = host_sysctl.render(host_sysctl.wanted_file(settings, live, host_sysctl.parse(before)))
     changes = {name: value for name, value in settings.items() if not host_sysctl.satisfied(name, value, live[name])}
     if not before and not changes:
@@ -91,10 +93,7 @@ def main():
 
     if not module.check_mode:
         if before != after:
-            temporary = path.with_name(path.name + ".new")
-            temporary.write_text(after)
-            temporary.chmod(0o644)
-            os.replace(temporary, path)
+            host_files.write_file(str(path), after, 0o644)
         for name, value in changes.items():
             try:
                 live_paths[name].write_text(str(value))

@@ -34,8 +34,9 @@ attributes:
 options:
   path:
     description:
-      - The file. Its folder is made, closed to everybody but O(owner), because a Sentinel writes passwords to the file.
-      - No symbolic link is followed.
+      - The file. Its directory is made, closed to everybody but O(owner), because a Sentinel writes passwords to the
+        file.
+      - No symbolic link is followed that others than root could have made.
     type: path
     required: true
   settings:
@@ -126,8 +127,6 @@ def main():
         ),
         supports_check_mode=True,
     )
-    # What is common to files that a server rewrites.
-    module.params["mode"] = "0600"
     try:
         result = File(module).bring()
     except (Refused, OSError) as problem:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from pathlib import Path
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import directives as table, values
@@ -216,10 +217,12 @@ def test_owner_group_and_mode(server, run_module):
 
 def test_a_link_stays_a_link(server, run_module):
     server.start()
-    link = server.folder / "link.conf"
-    link.symlink_to(server.config)
-    run_module("redis_config", arguments(server, declared(server)) | {"path": str(link)})
-    assert link.is_symlink()
+    # Not below /tmp, where others can write.
+    with tempfile.TemporaryDirectory(dir=Path.home()) as private:
+        link = Path(private, "link.conf")
+        link.symlink_to(server.config)
+        run_module("redis_config", arguments(server, declared(server)) | {"path": str(link)})
+        assert link.is_symlink()
     assert "Managed by" in server.config.read_text()
 
 

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
+from .._host import attributes, files
 from .._redis.commands import normalise
 from .._redis.connection import ConnectionProblem, open_client, require_library
 from .._redis.scratch_server import throwaway_server
 from .apply import Plan, apply, diff_of, login_after, make_plan
-from .file import folder_problem, parse_file, read_file, render_file, stage_file
+from .file import parse_file, read_file, render_file
 from .server import AclServer
 from .users import AclError, declared, redacted
 
@@ -65,11 +67,12 @@ class Run:
         """Read the server and the file, refuse what can't be done. Changes nothing."""
         params = self.params
         if params["aclfile"]:
+            self.check_mode_option()
             self.file = read_file(params["aclfile"])
-            problem = folder_problem(params["aclfile"])
+            problem = files.problem(params["aclfile"])
             # In check mode on a bare host the folder may be what an earlier task would have created.
             if problem and not self.module.check_mode:
-                raise AclError(problem)
+                raise AclError("aclfile: %s." % problem)
         if params["live"] != "never":
             require_library(self.module)
             self.look_at_server()
@@ -78,6 +81,12 @@ class Run:
             self.login = login_after(params, params["users"], self.wanted, take_over=params["take_over"])
         if self.file is not None:
             self.look_at_file()
+
+    def check_mode_option(self):
+        try:
+            attributes.mode_of(self.params["aclfile_mode"])
+        except ValueError as error:
+            raise AclError("aclfile_mode: it must be octal, such as '0640', in quotes.") from error
 
     def look_at_server(self):
         params = self.params
@@ -133,35 +142,29 @@ class Run:
 
     def change(self):
         """Carry everything out; return whether the file changed."""
-        params, module, staged = self.params, self.module, None
-        if self.content is not None and not module.check_mode:
-            attributes = (params["aclfile_owner"], params["aclfile_group"], params["aclfile_mode"])
-            staged = stage_file(params["aclfile"], self.content, *attributes)
-            module.add_cleanup_file(staged)
-        if (self.plan.change or self.plan.remove) and not module.check_mode:
-            for warning in apply(self.server, self.plan, self.login):
-                module.warn(warning)
-        if staged:
-            os.replace(staged, params["aclfile"])
-        return self.attributes(self.content is not None)
+        with contextlib.ExitStack() as stack:
+            put = None
+            if self.content is not None and not self.module.check_mode:
+                # What can't be written is found out before the running server is changed.
+                put = stack.enter_context(files.staged(self.params["aclfile"], self.content, *self.owner_and_mode()))
+            if (self.plan.change or self.plan.remove) and not self.module.check_mode:
+                for warning in apply(self.server, self.plan, self.login):
+                    self.module.warn(warning)
+            if put:
+                put()
+        return self.settle() or self.content is not None
 
-    def attributes(self, changed):
-        """Mend owner and mode of the file; return whether anything about it changed."""
+    def owner_and_mode(self):
         params = self.params
-        if not params["aclfile"] or not os.path.exists(params["aclfile"]):
-            return changed
-        wanted = dict(
-            path=params["aclfile"],
-            owner=params["aclfile_owner"],
-            group=params["aclfile_group"],
-            mode=params["aclfile_mode"],
-        )
-        diff = {}
-        arguments = self.module.load_file_common_arguments(wanted, path=params["aclfile"])
-        changed = self.module.set_fs_attributes_if_different(arguments, changed, diff=diff)
+        return params["aclfile_owner"], params["aclfile_group"], attributes.mode_of(params["aclfile_mode"])
+
+    def settle(self):
+        """Bring owner and mode of the file in order; return whether they differed."""
+        path = self.params["aclfile"]
+        diff = files.settle(path, *self.owner_and_mode(), self.module.check_mode) if path else {}
         if diff:
-            self.diff.append(dict(diff, before_header=params["aclfile"], after_header=params["aclfile"]))
-        return changed
+            self.diff.append(dict(diff, before_header=path, after_header=path))
+        return bool(diff)
 
 
 def redacted_lines(content):

@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
-import stat
 from dataclasses import dataclass, field
 
+from .._errors import Refused
+from .._host import files
 from .._redis.commands import rename_problems
 from . import desired as config, rewritten, values
 
-LARGEST = 1 << 20
+LARGEST = files.LARGEST
 _MOST_FILES, _DEEPEST = 100, 16
 _TOO_MANY = "there are too many included files."
 
@@ -103,12 +105,15 @@ def _included(cwd, pattern):
 
 def plain_text(path):
     """Return the text of a plain file. Raises OSError, also for what is none or is larger than any configuration."""
-    # A pipe in its place must not keep us waiting.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    with os.fdopen(handle, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no plain file")
-        if status.st_size > LARGEST:
-            raise OSError("it is larger than any configuration")
-        return file.read(LARGEST)
+    try:
+        with files.opened(path) as handle:
+            if handle is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            if os.fstat(handle).st_size > LARGEST:
+                raise OSError("it is larger than any configuration")
+            with os.fdopen(os.dup(handle), encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return file.read(LARGEST)
+    except Refused as problem:
+        raise OSError(
+            "it is no plain file, or has a second name, or is reached by a link that a service could have made"
+        ) from problem

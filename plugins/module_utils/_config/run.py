@@ -11,6 +11,7 @@ import errno
 import socket
 
 from .._errors import Refused
+from .._host import files
 from .._redis import connection as redis_connection
 from .._redis.commands import normalise
 from .._redis.live_commands import live_names
@@ -18,8 +19,7 @@ from .._redis.scratch_server import StartFailed, throwaway_server
 from . import (
     desired as config,
     directives as table,
-    file as files,
-    guarded_file as guarded,
+    file as config_file,
     hazards,
     included,
     live as live_config,
@@ -67,7 +67,6 @@ class Run:
         self.module = module
         self.params = module.params
         self.client = client
-        self.files = guarded if self.params["rewritten"] else files
         self.live = None
         self.warnings = []
         self.live_changes = {}
@@ -77,7 +76,6 @@ class Run:
         # The master that is left, as 'host port'.
         self.leaves = ""
         self.attributes = {}
-        self.attributes_changed = False
 
     def plan(self):
         """Work out what would change and whether it can; raise Refused before anything is changed."""
@@ -86,8 +84,8 @@ class Run:
         wanted = config.desired(params["settings"], params["secret_settings"], renamed)
         self.renamed = normalise(renamed)
         _refuse(hazards.rename_hazards(renamed))
-        _refuse(guarded.option_problems(params) if params["rewritten"] else [])
-        self.old_text = self.files.read(params["path"]) if params["path"] else None
+        _refuse(config_file.option_problems(params) if params["path"] else [])
+        self.old_text = files.read(params["path"]) if params["path"] else None
         old = config.parse(self.old_text or "")
         self.old_renames = included.read(params["path"]).renames if self._is_foreign() else config.renames_of(old)
         if self.client is not None:
@@ -100,7 +98,7 @@ class Run:
         self.wanted = self._follow(wanted, old)
         self.new_text = self._new_text()
         if self.file_changed and not self.module.check_mode:
-            _refuse(self.files.problems(params))
+            _refuse(config_file.problems(params))
         if self.live is not None:
             self._plan_live(config.last_values(old))
         else:
@@ -249,14 +247,15 @@ class Run:
             self.applied = True
         self.settle_attributes()
         if self.file_changed:
-            if self.params["rewritten"] and self.files.read(self.params["path"]) != self.old_text:
+            if self.params["rewritten"] and files.read(self.params["path"]) != self.old_text:
                 raise Refused("The server rewrote %s during this run: run again." % self.params["path"])
-            self.files.write(self.module, self.params["path"], self.new_text)
+            files.write(self.params["path"], self.new_text, *config_file.wanted(self.params))
 
     def settle_attributes(self):
         """Bring owner, group and mode of the file as it is in order; in check mode only tell."""
         if self.params["path"]:
-            self.attributes_changed = self.files.settle(self.module, self.params["path"], self.attributes)
+            owner, group, mode = config_file.wanted(self.params)
+            self.attributes = files.settle(self.params["path"], owner, group, mode, self.module.check_mode)
 
     def secret_names(self):
         return config.hidden_names(self.params["secret_settings"])
@@ -289,7 +288,7 @@ class Run:
                 for side in ("before", "after")
             )
             parts.append(dict(before=before, after=after, before_header=where, after_header=where))
-        if self.attributes_changed:
+        if self.attributes:
             before, after = (
                 "".join("%s: %s\n" % pair for pair in sorted(self.attributes[side].items()))
                 for side in ("before", "after")

@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
-import types
 
 from .._cluster.nodes import parse_nodes
-from .._config import guarded_file as config_guarded_file
 from .._errors import Refused
+from .._host import files
 from .._redis import connection as redis_connection
 from .._redis.live_commands import live_names
 from .._redis.replies import text
@@ -196,10 +193,7 @@ def same_address(one, other):
 def config_text(params):
     """Return the text of the server's configuration file. Raises Refused."""
     path = params.get("config_file")
-    try:
-        found = config_guarded_file.read(path) if path else None
-    except Refused as problem:
-        raise Refused(str(problem)) from problem
+    found = files.read(path) if path else None
     if found is None:
         raise Refused(
             "config_file is %s: set it to the server's configuration file, which must say whom it follows when it "
@@ -215,10 +209,5 @@ def write_following(params, before, host, port):
     restart. Owner and mode stay. Raises Refused.
     """
     path, wanted = params["config_file"], following(before, host, port)
-    try:
-        if config_guarded_file.read(path) == wanted:
-            return
-        mode = stat.S_IMODE(os.lstat(path).st_mode)
-        config_guarded_file.write(types.SimpleNamespace(params=dict(owner=None, group=None, mode=mode)), path, wanted)
-    except (Refused, OSError) as problem:
-        raise Refused(str(problem)) from problem
+    if files.read(path) != wanted:
+        files.write(path, wanted, None, None, None)

@@ -11,6 +11,8 @@ import fcntl
 import os
 import time
 
+from . import files
+
 MARK = "# Made while packages are installed by Ansible; without effect afterwards."
 # A lock and not the file's being there: it ends with whoever holds it, also when that is killed.
 SCRIPT = """#!/bin/sh
@@ -38,11 +40,8 @@ def left_alone(path="/usr/sbin/policy-rc.d", lock="/run/redis-hardening-packages
         _acquire(handle, timeout)
         if os.path.lexists(path) and not _is_ours(path):
             os.replace(path, aside)
-        temporary = path + ".new"
-        with open(temporary, "w", encoding="utf-8") as script:
-            script.write(SCRIPT % dict(mark=MARK, lock=lock, aside=aside))
-        os.chmod(temporary, 0o755)  # noqa: S103 - maintainer scripts run it
-        os.replace(temporary, path)
+        # Maintainer scripts run it.
+        files.write_file(path, SCRIPT % dict(mark=MARK, lock=lock, aside=aside), 0o755)
         try:
             yield handle.fileno()
         finally:

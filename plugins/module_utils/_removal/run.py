@@ -10,9 +10,8 @@ import glob
 import os
 import shutil
 import tempfile
-from types import SimpleNamespace
 
-from .._config import desired as config_desired, guarded_file as guarded
+from .._config import desired as config_desired
 from .._firewall import (
     backends as firewall_backends,
     files as firewall_files,
@@ -20,7 +19,7 @@ from .._firewall import (
     script as firewall_script,
 )
 from .._firewall.iptables import host as iptables_host
-from .._host import files as host_files, systemd as host_systemd
+from .._host import directories as host_directories, files as host_files, systemd as host_systemd
 from .._service import start_guard as service_start_guard, units as service_units
 from .._service.instance_files import Files
 from . import dangers
@@ -165,18 +164,15 @@ class Removal:
         if restart:
             # It writes to its file all the time.
             self.systemctl("stop", server.unit.name + ".service")
-        owner = dict(owner=self.engine, group=self.engine, mode="0640")
-        for_root = SimpleNamespace(params=owner, check_mode=False)
-        text = guarded.read(server.file)
+        owner = self.engine, self.engine
+        text = host_files.read(server.file)
         if text is not None:
             # It would say that changes are undone.
-            guarded.write(for_root, server.home, text.removeprefix(config_desired.HEADER + "\n"))
+            host_files.write(server.home, text.removeprefix(config_desired.HEADER + "\n"), *owner, 0o640)
         for path in (server.home, server.files.aclfile):
-            guarded.settle(for_root, path, {})
-        folder = os.path.dirname(server.home)
-        shutil.chown(folder, self.engine, self.engine)
+            host_files.settle(path, *owner, 0o640, check=False)
         # As the package has it.
-        os.chmod(folder, 0o2770)  # noqa: S103
+        host_directories.settle(os.path.dirname(server.home), *owner, 0o2770, check=False)
         os.unlink("%s/%s" % (server.folder, DROP_IN))
         if not os.listdir(server.folder):
             os.rmdir(server.folder)

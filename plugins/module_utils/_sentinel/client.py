@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import socket
 
+from .._errors import Refused
+from .._host import files
 from .._redis import connection as redis_connection
 from .._redis.replies import text
 from .plan import Peer, View, parse_file
@@ -121,14 +123,15 @@ class Sentinel:
             raise redis_connection.explain(error, self.params) from error
         path = path or re.search(r"^config_file:(.*?)\r?$", info + "\nconfig_file:", re.MULTILINE)[1]
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as handle:
-                return parse_file(handle.read(), self.name)
-        except OSError as error:
+            found = files.read(path)
+            if found is None:
+                raise Refused("there is none")
+            return parse_file(found, self.name)
+        except Refused as error:
             raise redis_connection.ConnectionProblem(
                 "permission",
                 "The Sentinel's file %s can't be read (%s), and nothing else tells its login for the data nodes: run "
-                "this on the Sentinel's host with become, or set config_file to where that file is."
-                % (path, error.strerror),
+                "this on the Sentinel's host with become, or set config_file to where that file is." % (path, error),
             ) from error
 
     def close(self):

@@ -6,25 +6,24 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
-import stat
 
-from .._config import guarded_file as guarded
 from .._errors import Refused
-from .._host import systemd as host_systemd
+from .._host import attributes, directories, files, systemd as host_systemd
 from . import file as sentinel_file
+
+MODE = 0o600
 
 
 class File:
-    """The Sentinel's file, its folder and its unit."""
+    """The Sentinel's file, its directory and its unit."""
 
     def __init__(self, module):
         self.module, self.params = module, module.params
         self.path, self.unit = self.params["path"], self.params["unit"] + ".service"
         self.wanted = sentinel_file.wanted_lines(self.params["settings"])
         self.parent = os.path.dirname(self.path)
+        self.owner = self.params["owner"], self.params["group"]
 
     def systemctl(self, *words):
         code, out, error = self.module.run_command(["systemctl", *words])
@@ -32,30 +31,14 @@ class File:
             raise Refused("systemctl %s: %s" % (" ".join(words), error.strip()))
         return out
 
-    def settle_folder(self):
-        """Make the folder, closed to others; return whether anything differed."""
+    def settle_directory(self):
+        """Make the directory, closed to others; return whether anything differed."""
         try:
-            user, group = pwd.getpwnam(self.params["owner"]).pw_uid, grp.getgrnam(self.params["group"]).gr_gid
-        except KeyError as error:
+            return bool(directories.settle(self.parent, *self.owner, 0o700, self.module.check_mode))
+        except attributes.Unknown as error:
             if self.module.check_mode:
                 return True  # The package is still to come.
-            raise Refused("%s: install the package first." % error.args[0]) from error
-        try:
-            status = os.lstat(self.parent)
-        except FileNotFoundError:
-            status = None
-        if status and (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (user, group, 0o700):
-            return False
-        if not self.module.check_mode:
-            if status is None:
-                os.mkdir(self.parent, 0o700)
-            handle = os.open(self.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                os.fchmod(handle, 0o700)
-                os.fchown(handle, user, group)
-            finally:
-                os.close(handle)
-        return True
+            raise Refused("%s Install the package first." % error) from error
 
     def show(self):
         words = ["show", self.unit, "--property", ",".join(host_systemd.PROPERTIES)]
@@ -74,24 +57,24 @@ class File:
         runs = self.show()["ActiveState"] in ("active", "activating")
         self.systemctl("stop", self.unit)
         # It may have written its file once more.
-        self.write(sentinel_file.replaced(guarded.read(self.path), self.wanted, names))
+        self.write(sentinel_file.replaced(files.read(self.path), self.wanted, names))
         if runs:
             self.systemctl("start", self.unit)
 
     def bring(self):
         """Write what is needed; return the result."""
-        text, names, diff = guarded.read(self.path), [], {}
+        text, names, diff = files.read(self.path), [], {}
         if text is not None:
             names = sentinel_file.drift(text, self.wanted)
             problem = sentinel_file.move_problem(text, self.wanted) if names else ""
             if problem:
                 raise Refused("the Sentinel was not changed: " + problem)
-        changed = self.settle_folder()
+        changed = self.settle_directory()
         if text is None:
             self.write(sentinel_file.first_text(self.wanted, self.params["admin_user"], self.params["admin_password"]))
             diff = dict(before="", after=sentinel_file.shown(self.wanted))
         else:
-            changed |= guarded.settle(self.module, self.path, {})
+            changed |= bool(files.settle(self.path, *self.owner, MODE, self.module.check_mode))
         if names:
             diff = dict(before=sentinel_file.shown_now(text, names), after=sentinel_file.shown(self.wanted, names))
             self.replace(names)
@@ -103,4 +86,4 @@ class File:
 
     def write(self, text):
         if not self.module.check_mode:
-            guarded.write(self.module, self.path, text)
+            files.write(self.path, text, *self.owner, MODE)

@@ -14,8 +14,10 @@ import re
 import shutil
 import stat
 
-from .._config import desired as config_desired, file as config_file, guarded_file as guarded, rewritten
+from .._config import desired as config_desired, rewritten
 from .._errors import Refused
+from .._host import files as host_files
+from .._host.paths import opened_directory
 from .._redis.replies import printable
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -45,8 +47,7 @@ class Files:
     def settings(self, drop_in=""):
         """Return {canonical directive: arguments} of the configuration in use, None without one. Raises Refused."""
         path = self.said(drop_in) or self.config
-        # One in /etc is root's; any other is in a folder that the server can write to.
-        text = (config_file if path.startswith("/etc/") else guarded).read(self.root + path)
+        text = host_files.read(self.root + path)
         return None if text is None else rewritten.as_read(config_desired.parse(text))
 
     def stop_problem(self, unit, drop_in):
@@ -74,7 +75,7 @@ class Files:
         places = dict(dir=self.data, logfile=self.log, aclfile=self.aclfile)
         for path in (self.config, self.rewritten):
             try:
-                text = guarded.read(self.root + path)
+                text = host_files.read(self.root + path)
             except Refused as problem:
                 raise Refused("purge %s: nothing was deleted. %s" % (self.name, problem)) from problem
             for name, words in rewritten.as_read(config_desired.parse(text or "")).items():
@@ -100,10 +101,10 @@ class Files:
 
     def _matching(self, folder, wanted, plain_files=False):
         found = []
-        with guarded.open_folder(self.root + folder + "/x") as handle:
+        with opened_directory(self.root + folder) as (handle, _ours):
             if handle is None:
                 return []
-            for name in sorted(_names(handle)):
+            for name in sorted(os.listdir(handle)):
                 mode, path = os.lstat(name, dir_fd=handle).st_mode, "%s/%s" % (folder, name)
                 if not wanted(path) and not (plain_files and not stat.S_ISDIR(mode)):
                     continue
@@ -119,20 +120,11 @@ class Files:
         """Delete the paths. Raises Refused when one can't be; running again goes on."""
         for path in paths:
             try:
-                with guarded.open_folder(self.root + path) as handle:
+                with opened_directory(os.path.dirname(self.root + path)) as (handle, _ours):
                     if handle is not None:
                         _delete(handle, os.path.basename(path))
             except OSError as error:
                 raise Refused("purge %s: %s can't be deleted: %s." % (self.name, path, error.strerror)) from error
-
-
-def _names(handle):
-    # A handle that only names the folder can't list it.
-    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=handle)
-    try:
-        return os.listdir(listing)
-    finally:
-        os.close(listing)
 
 
 def _delete(handle, name):

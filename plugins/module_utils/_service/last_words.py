@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 
-from .._config.guarded_file import open_folder
 from .._errors import Refused
+from .._host.files import opened
 
 LINES = 20
 WIDTH = 300
@@ -41,25 +40,14 @@ def last_words(run_command, unit, log_file, since):
 def of_log(path, since):
     """Return (the last lines of a log, why it was not read)."""
     try:
-        with open_folder(path) as folder:
-            if folder is None:
+        with opened(path) as handle:
+            status = os.fstat(handle) if handle is not None else None
+            # Clocks of files are coarse.
+            if status is None or status.st_mtime < since - 1:
                 return [], ""
-            # A pipe in its place must not keep us waiting.
-            handle = os.open(os.path.basename(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except FileNotFoundError:
-        return [], ""
+            return plain(os.pread(handle, _BYTES, max(0, status.st_size - _BYTES)).decode("utf-8", "replace")), ""
     except (Refused, OSError):
-        return [], "%s was not read: it is a link, or reached by one." % path
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            return [], "%s was not read: it is no plain file, or has a second name." % path
-        # Clocks of files are coarse.
-        if status.st_mtime < since - 1:
-            return [], ""
-        return plain(os.pread(handle, _BYTES, max(0, status.st_size - _BYTES)).decode("utf-8", "replace")), ""
-    finally:
-        os.close(handle)
+        return [], "%s was not read: it is no plain file, has a second name, or is reached by a link." % path
 
 
 def plain(text):

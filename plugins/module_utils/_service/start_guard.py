@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import types
 
 from .._audit.findings import verdict
-from .._config import guarded_file as config_guarded_file
+from .._host import files as host_files
 
 PROGRAM = "/usr/local/lib/redis-start-guard"
 COMMAND = "/usr/local/sbin/redis-start-guard"
@@ -61,7 +60,7 @@ def install(unit, guard, check=False):
     of the settings.
     """
     path = "%s/%s.json" % (SETTINGS, unit)
-    before = config_guarded_file.read(path) or ""
+    before = host_files.read(path) or ""
     if guard is None:
         if before and not check:
             os.unlink(path)
@@ -71,15 +70,13 @@ def install(unit, guard, check=False):
                 os.unlink(with_state)
         return bool(before), before, ""
     after = json.dumps(guard["settings"], indent=1, sort_keys=True) + "\n"
-    wanted = {"%s/%s" % (PROGRAM, name): (text, "0644") for name, text in guard["program"].items()}
-    wanted[COMMAND] = (_WRAPPER, "0755")
-    wanted[path] = (after, "0644")
-    differing = {place: entry for place, entry in wanted.items() if config_guarded_file.read(place) != entry[0]}
+    wanted = {"%s/%s" % (PROGRAM, name): (text, 0o644) for name, text in guard["program"].items()}
+    wanted[COMMAND] = (_WRAPPER, 0o755)
+    wanted[path] = (after, 0o644)
+    differing = {place: entry for place, entry in wanted.items() if host_files.read(place) != entry[0]}
     if not check:
         for place, (text, mode) in differing.items():
-            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-            owner = types.SimpleNamespace(params=dict(owner="root", group="root", mode=mode))
-            config_guarded_file.write(owner, place, text)
+            host_files.write_file(place, text, mode)
     return bool(differing), before, after
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import time
 
-from .._host import systemd as host_systemd
+from .._host import files as host_files, systemd as host_systemd
 from .._redis import connection as redis_connection
 from .._redis.live_commands import live_names
 from .instance_files import Files, Refused
@@ -60,20 +60,11 @@ class Service:
     def write_drop_in(self):
         """Bring the drop-in to the wanted text; return (changed, before)."""
         wanted = self.module.params["drop_in"]
-        try:
-            with open(self.drop_in_path, encoding="utf-8") as handle:
-                before = handle.read()
-        except FileNotFoundError:
-            before = ""
+        before = host_files.read(self.drop_in_path) or ""
         if wanted is None or before == wanted:
             return False, before
         if not self.module.check_mode:
-            os.makedirs(os.path.dirname(self.drop_in_path), mode=0o755, exist_ok=True)
-            temporary = self.drop_in_path + ".new"
-            with open(temporary, "w", encoding="utf-8") as handle:
-                handle.write(wanted)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.drop_in_path)
+            host_files.write_file(self.drop_in_path, wanted, 0o644)
         return True, before
 
     def forget_config_file(self, before):

@@ -11,6 +11,7 @@ import stat
 
 from .._config.included import plain_text
 from .._errors import Refused
+from .._host import files as host_files
 
 
 def with_users(old, *aclfiles):
@@ -45,13 +46,7 @@ def keep(directory, unit, date, files):
         folder = os.path.join(directory, "%s.%s" % (unit, date))
         os.mkdir(folder, 0o700)
         for path, text in files.items():
-            target = os.path.join(folder, _inside(path))
-            os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
-            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(handle)
+            host_files.write_file(os.path.join(folder, _inside(path)), text, 0o600)
     except OSError as error:
         raise Refused("The old configuration can't be kept in %s: %s." % (directory, error)) from error
     finally:

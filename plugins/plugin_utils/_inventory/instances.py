@@ -207,7 +207,12 @@ def layout(value, engine):
         "aclfile": "/etc/%s/users%s.acl" % (engine, "" if default else "-" + name),
         "pidfile": "%s/%s.pid" % (run, server),
         "run_dir": run,
-        "folders": ([] if default else [value["dir"]]) + ([posixpath.join(value["dir"], "conf")] if rewritten else []),
+        # That of the default instance comes with the package.
+        "directories": [
+            {"path": path, "owner": engine, "group": engine, "mode": "0700"}
+            for path, needed in ((value["dir"], not default), (posixpath.join(value["dir"], "conf"), rewritten))
+            if needed
+        ],
     }
 
 

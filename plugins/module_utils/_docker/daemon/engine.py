@@ -14,6 +14,7 @@ import socket
 import tempfile
 import time
 
+from ..._errors import Refused
 from ..._host import files as host_files, systemd as host_systemd
 from ..encoding import decode
 from . import settings, unit
@@ -143,33 +144,26 @@ class Engine:
     def read(self):
         """Return the file's text, or None when there is none. A byte order mark belongs to it before Docker 23 only."""
         try:
-            with open(self.path, "rb") as file:
-                content = file.read()
+            content = host_files.read_bytes(self.path)
+            if content is None:
+                return None
             return decode(content) if self.version >= (23, 0) else content.decode("utf-8")
-        except FileNotFoundError:
-            return None
         except UnicodeDecodeError as error:
             raise settings.DaemonProblem(
                 "%s: byte %d is not %s; fix it, then run again; it was left as it is"
                 % (self.path, error.start, error.encoding.upper())
             ) from None
-        except OSError as error:
-            raise settings.DaemonProblem("%s can't be read: %s" % (self.path, error.strerror)) from None
+        except Refused as error:
+            raise settings.DaemonProblem(str(error)) from None
 
     def write(self, text):
         """Put the file in its place in one step, with the owner and the mode that it had; None removes it."""
-        path = os.path.realpath(self.path)
         if text is None:
-            os.unlink(path)
-            return
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".daemon.json.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        is_new = not os.path.exists(path)
-        self.module.atomic_move(temporary, path)
-        if is_new:
-            os.chmod(path, 0o644)
+            os.unlink(os.path.realpath(self.path))
+        elif host_files.present(self.path):
+            host_files.write(self.path, text, None, None, None)
+        else:
+            host_files.write_file(self.path, text, 0o644)
 
     def refuses(self, text):
         """Return what the engine itself has against this file together with its command line, or None."""

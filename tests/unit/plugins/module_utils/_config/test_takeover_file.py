@@ -65,7 +65,7 @@ def test_what_can_not_be_read_is_said(put, tmp_path):
     assert old.values == {"timeout": "3"}
     assert [problem.rpartition(": ")[2] for problem in old.problems] == [
         "No such file or directory.",
-        "it is no plain file.",
+        "it is no plain file, or has a second name, or is reached by a link that a service could have made.",
         "it is larger than any configuration.",
     ]
 

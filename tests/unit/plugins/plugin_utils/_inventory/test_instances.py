@@ -67,7 +67,8 @@ def test_places_are_shared_by_no_two_instances():
     layouts = [inventory_instances.layout(value, "redis") for value in (first, second, third)]
     for name in ("unit", "config", "aclfile", "pidfile", "run_dir"):
         assert len({layout[name] for layout in layouts}) == 3, name
-    assert layouts[0]["folders"] == []
+    assert layouts[0]["directories"] == []
+    assert [one["path"] for one in layouts[1]["directories"]] == ["/var/lib/redis/7000"]
     assert layouts[1]["unit"] == "redis-server@7000"
     assert layouts[1]["config"] == "/etc/redis/redis-7000.conf"
 
@@ -83,7 +84,8 @@ def test_what_a_failover_rewrites_is_not_in_etc():
     (value,) = of({"name": "default", "topology": "replication"})
     layout = inventory_instances.layout(value, "redis")
     assert layout["rewritten"] and layout["config"] == "/var/lib/redis/conf/redis.conf"
-    assert layout["folders"] == ["/var/lib/redis/conf"]
+    conf = {"path": "/var/lib/redis/conf", "owner": "redis", "group": "redis", "mode": "0700"}
+    assert layout["directories"] == [conf]
     assert layout["aclfile"] == "/etc/redis/users.acl"
     (value,) = of({"name": "7000", "topology": "cluster"})
     assert not inventory_instances.layout(value, "redis")["rewritten"]
