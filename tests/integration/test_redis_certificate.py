@@ -196,7 +196,7 @@ def test_the_key_before_is_removed_once_it_is_asked_for(lab, authority, run_modu
     assert not run_module("redis_certificate", options)["changed"]
 
 
-@pytest.mark.parametrize("name", ["tls", "tls.previous", "tls.new"])
+@pytest.mark.parametrize("name", ["tls", "tls.previous"])
 def test_what_the_server_s_user_has_planted_is_not_followed(lab, authority, run_module, name):
     """As the user redis could in /etc/redis, which is its own until it is taken over."""
     target = lab / "target"

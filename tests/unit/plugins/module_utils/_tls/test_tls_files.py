@@ -249,6 +249,9 @@ def test_a_planted_directory_of_our_kind_leads_nowhere(path, tmp_path, elsewhere
 def test_a_planted_way_back_is_not_followed(path, tmp_path, elsewhere):
     install(path, files())
     os.symlink(elsewhere, path + tls_files.PREVIOUS)
+    tls_files.remove_previous(path)
+    assert not os.path.lexists(path + tls_files.PREVIOUS)
+    os.symlink(elsewhere, path + tls_files.PREVIOUS)
     assert every_way(path) == [] and not os.path.lexists(path + tls_files.PREVIOUS)
 
 
