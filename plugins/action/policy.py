@@ -19,6 +19,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
     causes as policy_causes,
     cluster as policy_cluster,
     container as policy_container,
+    facts as policy_facts,
     forms as policy_forms,
     general as policy_general,
     instances as policy_instances,
@@ -83,6 +84,7 @@ class ActionModule(ActionBase):
         problems += [problem for problem in found if problem not in problems]
         facts = variables.get("ansible_facts") or {}
         problems += policy_arguments.unknown_variables(variables, specs, others if not found else [], facts)
+        problems += policy_facts.option_problems(facts, specs)
 
         ports = {}
         for name in ("ansible_port", "ansible_ssh_port"):

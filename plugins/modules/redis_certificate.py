@@ -22,14 +22,15 @@ description:
 options:
   path:
     description:
-      - Where the server finds the three files. Its parent folder must exist.
+      - Where the server finds the three files. Its parent folder must exist. No part of it may be a symbolic link,
+        except the one that this module makes.
     type: path
     default: /etc/redis/tls
   ca:
     description:
       - PEM of the CA certificates that the server believes. Empty as long as there is no CA.
+      - Needed unless O(remove_previous) is set.
     type: str
-    required: true
   certificate:
     description:
       - PEM of the certificate, followed by those of intermediate CAs, if any.
@@ -80,6 +81,12 @@ options:
       - Largest difference of the clocks, in seconds.
     type: int
     default: 300
+  remove_previous:
+    description:
+      - Only remove the files that were there before the last change, which are kept beside O(path) as long as a running
+        server may still believe their CA. Of the other options, only O(path) has an effect.
+    type: bool
+    default: false
   group:
     description:
       - Group of the server, which may read the key.
@@ -118,53 +125,64 @@ EXAMPLES = r"""
 
 - name: Does the installed certificate do for another month?
   celebrum.redis_hardening.redis_certificate:
-    ca: "{{ lookup('ansible.builtin.file', 'pki/ca.crt') }}"
+    ca: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/.pki/ca.crt') }}"
     names: ["{{ ansible_host }}"]
     renew_before: 30
   register: certificate
+
+- name: Remove the old key, now that the server shows the new certificate
+  celebrum.redis_hardening.redis_certificate:
+    remove_previous: true
 """
 
 RETURN = r"""
 issue:
   description: Whether a CA has to issue a new certificate. Always V(false) when one was given.
-  returned: success
+  returned: without O(remove_previous)
   type: bool
 needed:
   description: Whether something has to be changed, or was.
-  returned: success
+  returned: without O(remove_previous)
   type: bool
 reasons:
   description: What has to be changed, and why.
-  returned: success
+  returned: without O(remove_previous)
   type: list
   elements: str
   sample: [it does not name 10.0.3.7]
+previous:
+  description: Whether the files before the last change are still there.
+  returned: success
+  type: bool
 alternative_names:
   description: The names as a certificate request wants them.
-  returned: success
+  returned: without O(remove_previous)
   type: list
   elements: str
   sample: ["DNS:db1", "IP:10.0.3.7"]
 fingerprint:
   description: SHA-256 of the certificate that is installed afterwards; empty when there is none.
-  returned: success
+  returned: without O(remove_previous)
   type: str
 days_left:
   description: For how many days that is valid.
-  returned: success
+  returned: without O(remove_previous)
   type: int
 """
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.install import Certificate
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls.install import (
+    Certificate,
+    remove_previous,
+)
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
             path=dict(type="path", default="/etc/redis/tls"),
-            ca=dict(type="str", required=True),
+            ca=dict(type="str"),
             certificate=dict(type="str"),
             key=dict(type="str", no_log=True),
             key_file=dict(type="path", no_log=False),
@@ -175,15 +193,19 @@ def main():
             renew=dict(type="bool", default=False),
             controller_time=dict(type="float"),
             max_clock_skew=dict(type="int", default=300),
+            remove_previous=dict(type="bool", default=False),
             group=dict(type="str", default="redis"),
         ),
         mutually_exclusive=[("key", "key_file"), ("certificate", "issued")],
+        required_if=[("remove_previous", False, ["ca"])],
         required_by=dict(key="certificate", key_file="certificate"),
         supports_check_mode=True,
     )
     if module.params["certificate"] is not None and module.params["key"] is None and module.params["key_file"] is None:
         module.fail_json(msg="A certificate needs its key: set key or key_file.")
     try:
+        if module.params["remove_previous"]:
+            module.exit_json(**remove_previous(module))
         one = Certificate(module)
         one.plan()
         do = bool(one.reasons) and not one.issue

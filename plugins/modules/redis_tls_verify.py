@@ -97,16 +97,19 @@ findings:
 """
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import verify as tls_verify
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._tls import (
+    files as tls_files,
+    verify as tls_verify,
+)
 
 
 def read(module, name):
     path = module.params[name]
     try:
-        with open(path, encoding="utf-8") as handle:
-            return handle.read()
-    except (OSError, UnicodeDecodeError) as error:
+        return tls_files.read_plain(path)
+    except (Refused, OSError, UnicodeDecodeError) as error:
         module.fail_json(msg="%s %s can't be read: %s" % (name, path, error))
 
 

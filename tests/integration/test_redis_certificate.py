@@ -178,3 +178,40 @@ def test_a_renewed_ca_takes_no_new_certificate(lab, authority, run_module):
 def test_alternative_names(lab, authority, run_module):
     done = run_module("redis_certificate", kept(lab, authority, names=["db1", "10.0.3.7", "[fd00::7]"]))
     assert done["alternative_names"] == ["DNS:db1", "IP:10.0.3.7", "IP:fd00::7"] and "DNS:db1" in NAMES
+
+
+def test_the_key_before_is_removed_once_it_is_asked_for(lab, authority, run_module):
+    gone = {"path": str(lab / "tls"), "remove_previous": True}
+    assert not run_module("redis_certificate", gone)["changed"]
+    assert not run_module("redis_certificate", given(lab, authority))["previous"]
+    old = (lab / "tls" / "redis.key").read_text()
+    options = given(lab, authority)
+    assert run_module("redis_certificate", options)["previous"]
+    assert run_module("redis_certificate", gone, check=True)["changed"]
+    assert old in [path.read_text() for path in lab.glob("tls*/redis.key")]
+    done = run_module("redis_certificate", gone, diff=True)
+    assert done["changed"] and not done["previous"] and "PRIVATE" not in str(done)
+    assert old not in [path.read_text() for path in lab.glob("tls*/redis.key")]
+    assert not run_module("redis_certificate", gone)["changed"]
+    assert not run_module("redis_certificate", options)["changed"]
+
+
+@pytest.mark.parametrize("name", ["tls", "tls.previous"])
+def test_what_the_server_s_user_has_planted_is_not_followed(lab, authority, run_module, name):
+    """As the user redis could in /etc/redis, which is its own until it is taken over."""
+    target = lab / "target"
+    target.mkdir(mode=0o711)
+    (target / "redis.key").write_text("root's own")
+    parent = lab / "etc"
+    parent.mkdir()
+    os.symlink(target, parent / name)
+    for entry in (parent, parent / name):
+        os.chown(entry, 65534, 65534, follow_symlinks=False)
+    options = given(lab, authority, path=str(parent / "tls"))
+    for one in (options, {"path": options["path"], "remove_previous": True}):
+        done = run_module("redis_certificate", one, diff=True)
+        assert bool(done.get("failed")) == (name == "tls" and one is options), done
+        assert "root's own" not in str(done)
+    assert os.listdir(target) == ["redis.key"] and (target / "redis.key").read_text() == "root's own"
+    status = target.stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o711)

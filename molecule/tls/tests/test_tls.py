@@ -100,7 +100,10 @@ def test_the_host_s_key_stays_there_and_is_private(host):
     assert host.run("sudo -u redis cat /etc/redis/tls/redis.key").rc == 0
     assert host.run("sudo -u redis sh -c 'echo >> /etc/redis/tls/redis.key'").rc != 0
     # Nothing of the making is left.
-    assert not host.file("/etc/redis/tls.new/redis.key").exists
+    assert not host.file("/run/redis-hardening-pki").exists
+    # Nor of what has been rotated.
+    assert host.check_output("find /etc/redis -name redis.key | wc -l") == "1"
+    assert not host.file("/etc/redis/tls.previous").exists
 
 
 CHECK = """

@@ -2,20 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""CA, certificate and key of a server on its host: a folder behind a symbolic link, so that all three change at once.
+"""CA, certificate and key of a server on its host: a directory behind a symbolic link, so that all change at once.
 
 A server that starts between two writes would find a key that does not fit its certificate, and stay down.
+
+The parent is the server's own until its configuration is root's. What somebody may have put there as that user is not
+followed: everything below it is read, made and removed by handles, under names that nobody can foresee.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import re
-import shutil
+import secrets
 import stat
-import tempfile
+import types
 
+from .._config import guarded_file as guarded
 from .._errors import Refused
 from . import certificates
 
@@ -23,6 +27,8 @@ CA, CERTIFICATE, KEY = "ca.crt", "redis.crt", "redis.key"
 MODES = {CA: 0o644, CERTIFICATE: 0o644, KEY: 0o640}
 FOLDER_MODE = 0o750
 PREVIOUS = ".previous"
+_LARGEST = 1 << 20
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def pem(text):
@@ -30,111 +36,179 @@ def pem(text):
     return (text or "").strip() + "\n"
 
 
+def read_plain(path):
+    """Return the text of a file that only OpenSSL gets to see. A pipe in its place must not keep us waiting."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Refused("%s is not a plain file." % path)
+        return stream.read(_LARGEST).decode()
+
+
 def read(path):
-    """Return {file name: text} of an installed folder; {} when there is none or it is incomplete."""
-    found = {}
-    for name in MODES:
-        try:
-            with open(os.path.join(path, name), encoding="utf-8") as handle:
-                found[name] = pem(handle.read())
-        except FileNotFoundError:
-            return {}
-        except NotADirectoryError:
-            break
-        except UnicodeDecodeError:
-            found[name] = ""
-    if not found and os.path.lexists(path):
-        raise Refused("%s is no folder: move it away, or set another path." % path)
-    return found
+    """Return {file name: text} of an installed directory; {} when there is none or it is incomplete.
+
+    Raises Refused for what is no plain file of ours.
+    """
+    place = _led_to(path)
+    found = {name: guarded.read(os.path.join(place, name)) for name in MODES} if place else {}
+    if None in found.values():
+        return {}
+    # What is not UTF-8 is no PEM either.
+    return {name: "" if re.search("[\udc80-\udcff]", text) else pem(text) for name, text in found.items()}
+
+
+def _led_to(path):
+    """Return the directory that the link leads to, None when there is nothing."""
+    base = os.path.basename(path)
+    with guarded.open_folder(path) as parent:
+        status = _status(parent, base)
+        if status is None:
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            return path
+        if not stat.S_ISLNK(status.st_mode):
+            raise Refused("%s is no folder: move it away, or set another path." % path)
+        target = os.readlink(base, dir_fd=parent)
+    if not _ours(base).fullmatch(target):
+        raise Refused(
+            "%s is a symbolic link to %s, which this collection did not make: nothing was touched. Find out who did, "
+            "and remove it (rm %s), or set another path." % (path, target, path)
+        )
+    return os.path.join(os.path.dirname(path), target)
+
+
+def _status(parent, name):
+    """Return the status of an entry itself, wherever it may lead; None when there is none."""
+    if parent is None:
+        return None
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _ours(base):
+    """Return the pattern of the names that this file makes, beside the two links."""
+    return re.compile(r"\.?%s-[0-9a-f]{16}(-\w+)?|\.%s-\w{8}" % (re.escape(base), re.escape(base)))
 
 
 def place_problem(path, parent_needed=True):
     """Return why the link can't be made at this path, '' when it can."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        return (
-            "%s is a folder that somebody else made: move it away (mv %s %s.old; a running server keeps what it has "
-            "loaded), or set another path." % (path, path, path)
-        )
-    parent = os.path.dirname(path)
-    if parent_needed and not os.path.isdir(parent):
-        return "The folder %s is missing: install the server first." % parent
+    with guarded.open_folder(path) as parent:
+        status = _status(parent, os.path.basename(path))
+        if status and stat.S_ISDIR(status.st_mode):
+            return (
+                "%s is a folder that somebody else made: move it away (mv %s %s.old; a running server keeps what it "
+                "has loaded), or set another path." % (path, path, path)
+            )
+        if parent_needed and parent is None:
+            return "The folder %s is missing: install the server first." % os.path.dirname(path)
     return ""
 
 
 def attribute_changes(path, uid, gid):
-    """Return {path: (mode, uid, gid) as they are} of the installed folder and files that have other ones."""
-    wanted = {os.path.realpath(path): FOLDER_MODE}
-    wanted.update({os.path.join(os.path.realpath(path), name): mode for name, mode in MODES.items()})
-    found = {}
-    for name, mode in wanted.items():
-        status = os.stat(name)
+    """Return {path: (mode, uid, gid) as they are} of the installed directory and files that have other ones."""
+    place, found = _led_to(path), {}
+    with guarded.open_folder(os.path.join(place, KEY)) as handle:
+        statuses = {place: (os.fstat(handle), FOLDER_MODE)}
+        statuses.update({os.path.join(place, name): (_status(handle, name), mode) for name, mode in MODES.items()})
+    for name, (status, mode) in statuses.items():
         now = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
         if now != (mode, uid, gid):
             found[name] = now
     return found
 
 
-def settle(path, uid, gid):
-    """Bring owner, group and mode of the installed folder and files in order."""
-    for name in attribute_changes(path, uid, gid):
-        os.chown(name, uid, gid)
-        os.chmod(name, FOLDER_MODE if os.path.isdir(name) else MODES[os.path.basename(name)])
-
-
 def install(path, files, uid, gid):
-    """Put the files into a new folder and lead the link there. The folder before that is kept as PATH.previous, because
-    a running server believes its old CA until it has loaded the new one.
+    """Put the files into a new directory and lead the link there. Other files before that are kept as PATH.previous,
+    because a running server believes its old CA until it has loaded the new one.
 
-    files: {file name: text} for all of MODES. Whoever opens a file sees all old ones or all new ones.
+    files: {file name: text} for all of MODES. Whoever opens a file sees all old ones or all new ones. Those of a wrong
+    owner are not given to root but made anew: whoever has opened one for writing could go on writing.
     """
-    parent, base = os.path.split(path)
-    digest = hashlib.sha256("".join(files[name] for name in sorted(MODES)).encode()).hexdigest()[:16]
-    folder = "%s-%s" % (path, digest)
-    temporary = tempfile.mkdtemp(dir=parent, prefix=".%s-" % base)
+    parent_path, base = os.path.split(path)
+    before, changed = _led_to(path), read(path) != files
+    new = "%s-%s" % (base, secrets.token_hex(8))
+    with guarded.open_folder(path) as parent:
+        if parent is None:
+            raise Refused("The folder %s is missing: install the server first." % parent_path)
+        os.mkdir(new, 0o700, dir_fd=parent)
+        try:
+            for name, mode in MODES.items():
+                attributes = types.SimpleNamespace(params=dict(owner=str(uid), group=str(gid), mode=mode))
+                guarded.write(attributes, os.path.join(parent_path, new, name), files[name])
+            with _opened(new, parent) as handle:
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, FOLDER_MODE)
+                os.fsync(handle)
+            if before and changed:
+                _lead(parent, base, base + PREVIOUS, os.path.basename(before))
+            _lead(parent, base, base, new)
+        except BaseException:
+            _remove(parent, new)
+            raise
+        _clean(parent, base)
+
+
+def has_previous(path):
+    """Return whether the files before the last change are still there."""
+    with guarded.open_folder(path) as parent:
+        status = _status(parent, os.path.basename(path) + PREVIOUS)
+        return status is not None and stat.S_ISLNK(status.st_mode)
+
+
+def remove_previous(path):
+    """Remove the files before the last change, and what an interrupted run has left."""
+    base = os.path.basename(path)
+    with guarded.open_folder(path) as parent:
+        os.unlink(base + PREVIOUS, dir_fd=parent)
+        _clean(parent, base)
+
+
+@contextlib.contextmanager
+def _opened(name, parent):
+    handle = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
-        for name, mode in MODES.items():
-            target = os.path.join(temporary, name)
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
-                handle.write(files[name])
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.chown(target, uid, gid)
-            os.chmod(target, mode)
-        os.chown(temporary, uid, gid)
-        os.chmod(temporary, FOLDER_MODE)
-        if os.path.realpath(path) == folder:
-            # The same content with files that somebody has removed or changed: make way for it under another name.
-            folder += "-%s" % os.path.basename(temporary)[-4:]
-        shutil.rmtree(folder, ignore_errors=True)
-        os.rename(temporary, folder)
-        if os.path.islink(path):
-            _lead(path + PREVIOUS, os.readlink(path))
-        _lead(path, os.path.basename(folder))
-        _sync(parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    kept = {os.path.realpath(path), os.path.realpath(path + PREVIOUS)}
-    for name in os.listdir(parent):
-        mine = re.fullmatch(r"%s-[0-9a-f]{16}(-\w+)?|\.%s-\w{8}" % (re.escape(base), re.escape(base)), name)
-        if mine and os.path.join(parent, name) not in kept:
-            shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-
-
-def _lead(link, target):
-    """Make the link, or change where it leads, in one step."""
-    new = os.path.join(os.path.dirname(link), ".%s.link" % os.path.basename(link))
-    if os.path.lexists(new):
-        os.unlink(new)
-    os.symlink(target, new)
-    os.replace(new, link)
-
-
-def _sync(folder):
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
+        yield handle
     finally:
         os.close(handle)
+
+
+def _lead(parent, base, link, target):
+    """Make the link, or change where it leads, in one step."""
+    new = ".%s-%s" % (base, secrets.token_hex(8))
+    os.symlink(target, new, dir_fd=parent)
+    try:
+        os.replace(new, link, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        os.unlink(new, dir_fd=parent)
+        raise
+
+
+def _clean(parent, base):
+    """Remove every directory of ours that no link leads to, and make all of it last."""
+    kept = set()
+    for link in (base, base + PREVIOUS):
+        with contextlib.suppress(OSError):
+            kept.add(os.readlink(link, dir_fd=parent))
+    with _opened(".", parent) as handle:
+        for name in os.listdir(handle):
+            if _ours(base).fullmatch(name) and name not in kept:
+                _remove(parent, name)
+        os.fsync(handle)
+
+
+def _remove(parent, name):
+    """Remove a directory of plain files, or a link itself; leave anything else."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=parent)
+            return
+        with _opened(name, parent) as handle:
+            for entry in os.listdir(handle):
+                os.unlink(entry, dir_fd=handle)
+        os.rmdir(name, dir_fd=parent)
 
 
 def reasons_to_issue(files, ca, names, renew_before, now):

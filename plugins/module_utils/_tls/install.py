@@ -11,6 +11,7 @@ import grp
 import os
 import time
 
+from .._config import guarded_file as guarded
 from .._errors import Refused
 from . import certificates, files as tls_files
 
@@ -67,11 +68,10 @@ class Certificate:
         }
 
     def _staged_key(self):
-        try:
-            with open(self.params["key_file"], encoding="utf-8") as handle:
-                return handle.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refused("key_file %s can't be read: %s" % (self.params["key_file"], error)) from error
+        key = guarded.read(self.params["key_file"])
+        if key is None:
+            raise Refused("key_file %s can't be read: there is no such file." % self.params["key_file"])
+        return key
 
     def _plan_kept(self):
         """Keep the installed certificate as long as it does; only the CA's file may change."""
@@ -107,10 +107,7 @@ class Certificate:
             raise Refused("There is no group %s: install the server first." % self.params["group"]) from None
 
     def carry_out(self):
-        if self.files != self.installed:
-            tls_files.install(self.params["path"], self.files, 0, self._gid())
-        else:
-            tls_files.settle(self.params["path"], 0, self._gid())
+        tls_files.install(self.params["path"], self.files, 0, self._gid())
         if self.params["key_file"] and os.path.exists(self.params["key_file"]):
             os.unlink(self.params["key_file"])
             with contextlib.suppress(OSError):
@@ -129,9 +126,21 @@ class Certificate:
             changed=changed,
             issue=self.issue,
             needed=bool(self.reasons),
+            previous=tls_files.has_previous(path),
             reasons=self.reasons,
             alternative_names=certificates.alternative_names(self.params["names"]),
             fingerprint=facts.fingerprint if facts else "",
             days_left=facts.days_left(self.now) if facts else 0,
             diff=dict(before=before, after=text, before_header=path, after_header=path) if self.reasons else {},
         )
+
+
+def remove_previous(module):
+    """Remove the files before the last change, which hold a key that is still good; return the module's result."""
+    path = module.params["path"]
+    previous = tls_files.has_previous(path)
+    if previous and not module.check_mode:
+        tls_files.remove_previous(path)
+    where, gone = path + tls_files.PREVIOUS, previous and not module.check_mode
+    diff = dict(before_header=where, after_header=where, before="certificate and key\n", after="")
+    return dict(changed=previous, previous=previous and not gone, diff=diff if previous else {})

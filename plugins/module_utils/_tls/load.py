@@ -32,8 +32,7 @@ class Server:
         path = self.params["certificate_file"]
         if self.module.check_mode and not os.path.exists(path):
             return None
-        with open(path, encoding="utf-8") as handle:
-            found = tls_certificates.certificates(handle.read())
+        found = tls_certificates.certificates(tls_files.read_plain(path))
         if not found:
             raise Refused("%s holds no certificate in PEM." % path)
         return found[0]

@@ -115,7 +115,7 @@ def _clients(settings):
 def _folders(settings):
     problems = [
         "%s is %r: set an absolute path." % (name, settings[name])
-        for name in ("pki_dir", "pki_host_dir")
+        for name in ("pki_dir", "pki_ca_passphrase_file", "pki_host_dir")
         if name in settings and not posixpath.isabs(settings[name])
     ]
     path = settings.get("pki_host_dir")

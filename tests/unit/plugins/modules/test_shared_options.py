@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import replication, sentinel
@@ -41,3 +43,12 @@ def test_the_documentation_agrees_with_the_code(documentation, specification):
 def test_every_password_is_no_log():
     specification = {**replication_argspec.sentinels_argument_spec(), **argument_spec()}
     assert specification["sentinel_password"]["no_log"] is specification["auth_pass"]["no_log"] is True
+
+
+def test_every_module_that_logs_in_is_in_the_action_group():
+    """Options for all of them are given once; redis_instances alone looks for servers at several places."""
+    root = Path(__file__).parents[4]
+    group = yaml.safe_load((root / "meta" / "runtime.yml").read_text())["action_groups"]["redis"]
+    options = "\n  - celebrum.redis_hardening.connection\n"
+    modules = {path.stem for path in (root / "plugins" / "modules").glob("*.py") if options in path.read_text()}
+    assert sorted(group) == sorted(modules - {"redis_instances"})

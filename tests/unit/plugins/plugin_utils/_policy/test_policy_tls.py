@@ -63,6 +63,10 @@ def test_numbers_out_of_range(name):
         ({"pki_names": ["db 1"]}, "pki_names[0] is 'db 1'"),
         ({"pki_clients": ["app", "../ca"]}, "pki_clients[1] is '../ca'"),
         ({"pki_dir": "pki"}, "pki_dir is 'pki': set an absolute path"),
+        (
+            {"pki_ca_passphrase_file": "ca.passphrase"},
+            "pki_ca_passphrase_file is 'ca.passphrase': set an absolute path",
+        ),
         ({"pki_host_dir": "/etc/redis/tls/"}, "without / at its end"),
         ({"pki_host_dir": "/etc/tls"}, "below a folder of the server"),
         ({"pki_ca_passphrase": "short"}, "pki_ca_passphrase is shorter than 16"),
