@@ -155,6 +155,7 @@ missing:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.processes import show_by
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.run import Look
@@ -198,11 +199,8 @@ def main():
         supports_check_mode=True,
     )
 
-    def show(unit):
-        return module.run_command(["systemctl", "show", "--property", "ExecStart,MainPID", "--", unit + ".service"])[1]
-
     try:
-        look = Look(module.params, show).run()
+        look = Look(module.params, show_by(module)).run()
     except (Refused, AclError) as problem:
         module.fail_json(msg=str(problem))
     result = dict(

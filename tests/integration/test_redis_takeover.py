@@ -10,7 +10,7 @@ import hashlib
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.processes import unit_of
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.processes import unit_of
 from config_lab import declared, get
 
 KEYS = 300

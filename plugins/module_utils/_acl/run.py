@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 
+from .._config import processes, running
 from .._redis.commands import normalise
-from .._redis.connection import ConnectionProblem, open_client, require_library
+from .._redis.connection import ConnectionProblem, endpoint, open_client, require_library
+from .._redis.login import nothing_listens
 from .._redis.scratch_server import throwaway_server
 from .apply import Plan, apply, diff_of, login_after, make_plan
 from .file import folder_problem, parse_file, read_file, render_file, stage_file
@@ -84,9 +86,12 @@ class Run:
         try:
             client, self.took_over = connect_somehow(params)
         except ConnectionProblem as problem:
-            if params["live"] == "auto" and problem.kind == "unreachable":
-                return
-            raise
+            if params["live"] != "auto" or not nothing_listens(problem):
+                raise
+            server = running.users_of(params["aclfile"], processes.show_by(self.module))
+            if server:
+                raise AclError(running.problem(server, params["aclfile"], endpoint(params))) from problem
+            return
         self.server = AclServer(client, params, self.renamed)
         self.plan = make_plan(self.server, self.wanted, params["purge"])
         self.login = login_after(
