@@ -76,7 +76,7 @@ options:
   login_password:
     description: Its password.
     type: str
-  take_over_password:
+  current_password:
     description: Password of the user V(default), which is tried next. No login at all is tried last.
     type: str
   login_timeout:
@@ -107,7 +107,7 @@ EXAMPLES = r"""
     settings: {port: 6379, maxmemory: 256mb, maxmemory-policy: noeviction}
     users:
       - {name: admin, passwords: ["{{ redis_admin_password }}"], commands: ["+@all"], keys: ["*"]}
-    take_over_password: "{{ redis_current_password }}"
+    current_password: "{{ redis_current_password }}"
     allow: [directives]
 """
 
@@ -190,7 +190,7 @@ def main():
             server_binary=dict(type="path"),
             login_user=dict(type="str"),
             login_password=dict(type="str", no_log=True),
-            take_over_password=dict(type="str", no_log=True),
+            current_password=dict(type="str", no_log=True),
             login_timeout=dict(type="float", default=5.0),
             allow=dict(type="list", elements="str", choices=list(KINDS), default=[]),
             hashes=dict(type="bool", default=False),

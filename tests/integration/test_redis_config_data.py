@@ -12,6 +12,7 @@ import socket
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
 from config_lab import arguments, declared, everything, get
 
 WRITES = """
@@ -332,9 +333,13 @@ def test_a_servers_neighbour_is_not_taken_for_it(server, run_module):
     assert run_module("redis_config", args)["changed"]
 
 
-def test_a_config_that_is_renamed_in_an_included_file_is_used(server, run_module):
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_config_that_is_renamed_in_an_included_file_is_used(server, run_module, ours):
     (server.folder / "local.conf").write_text("rename-command CONFIG cfg_local\n")
     server.start(f"include {server.folder}/local.conf\n")
+    if ours:
+        # Somebody has added the line to a file of this collection.
+        server.config.write_text(f"{HEADER}\n{server.config.read_text()}")
     result = run_module("redis_config", arguments(server, declared(server, timeout=77)))
     assert result["live_changed"] and not any("disabled" in text for text in result.get("warnings", []))
     assert get(server.client(), "timeout", "cfg_local") == "77"

@@ -83,7 +83,7 @@ def test_the_old_password_is_the_way_in(server, look):
     server.start(f"requirepass {PASSWORD}")
     result = look()
     assert result["failed"] and "can't be asked" in result["msg"] and "redis_current_password" in result["msg"]
-    result = look(take_over_password=PASSWORD)
+    result = look(current_password=PASSWORD)
     assert (result.get("failed"), result["losses"]) == (None, [])
     assert PASSWORD not in str(result)
 

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.commands import normalise
 from .._redis.live_commands import live_names
-from .._redis.login import nothing_listens
 from .._redis.scratch_server import StartFailed, throwaway_server
 from . import (
     desired as config,
@@ -28,27 +26,6 @@ from . import (
     running,
     values,
 )
-
-
-def open_connection(params):
-    """Return (client, took over); (None, False) when nothing listens and that is allowed. Raises ConnectionProblem."""
-    try:
-        return redis_connection.open_client(params), False
-    except redis_connection.ConnectionProblem as problem:
-        if params["live"] == "auto" and nothing_listens(problem):
-            return None, False
-        if problem.kind != "auth":
-            raise
-        others = []
-        if params["take_over_password"]:
-            no_login = dict(login_user=None, login_password_file=None, login_password_env=None)
-            others.append((dict(params, **no_login, login_password=params["take_over_password"]), False))
-        if params["take_over"]:
-            others.append((params, True))
-        for other, anonymous in others:
-            with contextlib.suppress(redis_connection.ConnectionProblem):
-                return redis_connection.open_client(other, anonymous=anonymous), True
-        raise
 
 
 class Run:
@@ -198,7 +175,10 @@ class Run:
             self.restart += [name for name in differing if name not in free]
         else:
             self.restart += self._changed_in_file()
-            self.warnings.append("CONFIG is disabled on this server: live settings were neither compared nor changed.")
+            self.warnings.append(
+                "CONFIG is disabled on this server, or has a name that neither renamed_commands nor its file says: "
+                "live settings were neither compared nor changed."
+            )
         pending = live_config.pending_renames(live, self.renamed, self.old_renames)
         self.restart += ["rename-command " + command for command in sorted(pending)]
         if now["appendonly"] == "yes" and "appendonly" not in self.live_changes:

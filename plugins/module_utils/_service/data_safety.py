@@ -12,6 +12,7 @@ from .._config.live import rewrite_aof, wait_for_aof
 from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.live_commands import live_names
+from .._redis.login import hinted, open_somehow
 
 # A server that saves its data takes as long as it takes, and Debian sets no limit.
 STOP_SECONDS = 600
@@ -107,29 +108,13 @@ class CannotAsk(DataAtRisk):
 
 def unaskable(problem, what):
     """Return the CannotAsk for a server that can't be asked something, from a ConnectionProblem."""
-    hint = " Set current_password (redis_current_password) to the password that its user default has now."
-    return CannotAsk("The server can't be asked %s: %s%s" % (what, problem, hint if problem.kind == "auth" else ""))
+    return CannotAsk("The server can't be asked %s: %s" % (what, hinted(problem)))
 
 
 def reach(params, ports):
-    """Return a client: by the login, by the old password, or without any, where declared or where it listens.
-
-    Raises ConnectionProblem: of all that were met the one that tells most.
-    """
-    problems = []
-    logins = [dict(params)]
-    if params.get("current_password"):
-        logins.append(dict(params, login_user=None, login_password=params["current_password"]))
-        logins[-1].update(login_password_file=None, login_password_env=None)
-    endpoints = [{}] + [dict(login_port=port, login_host="127.0.0.1", login_unix_socket=None) for port in ports]
-    for endpoint in endpoints:
-        for login in logins:
-            for anonymous in (False, True):
-                try:
-                    return redis_connection.open_client(dict(login, **endpoint), anonymous=anonymous)
-                except redis_connection.ConnectionProblem as error:
-                    problems.append(error)
-    raise next((problem for problem in problems if problem.kind == "auth"), problems[0])
+    """Return a client where the server is declared, or else where it listens. Raises ConnectionProblem."""
+    places = [dict(login_port=port, login_host="127.0.0.1", login_unix_socket=None) for port in ports]
+    return open_somehow(params, [{}, *places]).client
 
 
 def _prove_aof(server, persistence):

@@ -76,14 +76,14 @@ class Look:
         self.losses += takeover.losses(self.now, self.wanted) + self._elsewhere(subject)
 
     def _ask(self, subject):
-        params, logins = self.params, []
+        params = self.params
+        login = dict(login_user=params["login_user"], login_timeout=params["login_timeout"])
         # Whoever holds the port without being the unit is told no password of ours, and a user's program no other.
-        if params["login_password"] and not self.stranger:
-            logins.append((params["login_user"], params["login_password"]))
-        trusted = subject.unit or subject.user in ("root", *_ENGINES)
-        if params["take_over_password"] and trusted:
-            logins.append((None, params["take_over_password"]))
-        client = asking.log_in(asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"])
+        if not self.stranger:
+            login["login_password"] = params["login_password"]
+        if subject.unit or subject.user in ("root", *_ENGINES):
+            login["current_password"] = params["current_password"]
+        client = asking.log_in(asking.places(subject, self.old), login)
         try:
             self.now, self.info = asking.ask(client, params["renamed_commands"], self.old)
         finally:
