@@ -39,14 +39,16 @@ options:
     description:
       - Name of an environment variable on the managed host that holds the password.
     type: str
-  login_fallback_password:
-    description:
-      - Password that the user V(default) has on a server that was not hardened yet. Modules that only look use it where
-        the login is refused, before they try without any.
-    type: str
   login_previous_password:
     description:
       - Password that the user had before a change that may still be to come. It is tried where the other is refused.
+    type: str
+  current_password:
+    description:
+      - Password that the user V(default) has now on a server that this collection has not set up yet. Where the login
+        is refused, that user is tried with it, and then a connection without a login.
+      - Modules with the option C(take_over) do so only where that is V(true). Those that ask other hosts of a group,
+        such as M(celebrum.redis_hardening.redis_replication), use the login alone.
     type: str
   tls:
     description:

@@ -82,15 +82,11 @@ options:
     type: path
   take_over:
     description:
-      - When the login is refused, use O(take_over_password), and then a connection without a login, if the server takes
+      - When the login is refused, use O(current_password), and then a connection without a login, if the server takes
         one. That is how a server that was set up in another way, or is open, gets its first users.
       - With V(true), the login after the change may also be one with another password of O(login_user) in O(users).
     type: bool
     default: false
-  take_over_password:
-    description:
-      - Password that the user V(default) of the server has so far. Needs O(take_over=true).
-    type: str
 seealso:
   - module: celebrum.redis_hardening.redis_acl_verify
 """
@@ -157,7 +153,7 @@ restored:
   type: bool
   returned: always
 took_over:
-  description: Whether the server was entered by O(take_over_password) or without a login.
+  description: Whether the server was entered by O(current_password) or without a login.
   type: bool
   returned: success
 msg:
@@ -207,7 +203,6 @@ def main():
             aclfile_mode=dict(type="raw", default="0640"),
             server_binary=dict(type="path"),
             take_over=dict(type="bool", default=False),
-            take_over_password=dict(type="str", no_log=True),
         ),
         supports_check_mode=True,
         required_if=[("live", "never", ["aclfile"]), ("live", "auto", ["aclfile"])],

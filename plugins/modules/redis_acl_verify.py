@@ -107,9 +107,9 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.fi
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
-    connect,
     redis_argument_spec,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
 
 
 def main():
@@ -133,7 +133,7 @@ def main():
             raise AclError("matrix: an entry has an empty command.")
     except AclError as error:
         module.fail_json(msg=str(error))
-    client, anonymous = connect(module, anonymous_fallback=True)
+    client, anonymous = connect_to_look(module)
     try:
         findings = Audit(client, anonymous, module.params, wanted, renamed).findings()
     except ConnectionProblem as problem:

@@ -97,13 +97,13 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.co
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import (
     CONNECTION_RULES,
     ConnectionProblem,
-    connect,
     endpoint,
     explain,
     pipeline,
     redis,
     redis_argument_spec,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
 
 
 def gather(client, policy):
@@ -149,7 +149,7 @@ def main():
         policy = {name: new.upper() for name, new in normalise(module.params["renamed_commands"]).items()}
     except ValueError as error:
         module.fail_json(msg=str(error))
-    client, _anonymous = connect(module, anonymous_fallback=True)
+    client, _anonymous = connect_to_look(module)
     try:
         evidence = gather(client, policy) if policy else redis_command_verify.Evidence(bound={})
     except ConnectionProblem as problem:

@@ -95,14 +95,10 @@ options:
     default: required
   take_over:
     description:
-      - Use a connection without a login when the login is refused and the server lets such clients in. This is how a
-        server that is not hardened yet is taken over.
+      - When the login is refused, use O(current_password), and then a connection without a login, if the server lets
+        such clients in. This is how a server that is not hardened yet is taken over.
     type: bool
     default: false
-  take_over_password:
-    description:
-      - Password that the user V(default) of an old server has now. Tried after the login and before O(take_over).
-    type: str
   aof_timeout:
     description:
       - Seconds to wait for the append-only file to be written, after it is turned on and before renames that it could
@@ -218,7 +214,7 @@ aof_rewritten:
   type: bool
   sample: false
 took_over:
-  description: Whether the server was reached by O(take_over_password) or O(take_over) instead of the login.
+  description: Whether the server was reached by O(current_password) or without a login.
   returned: always
   type: bool
   sample: false
@@ -226,8 +222,9 @@ took_over:
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import hide_misplaced_secrets
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import Refused, Run, open_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.run import Refused, Run
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import open_if_it_runs
 
 
 def main():
@@ -243,7 +240,6 @@ def main():
             standalone=dict(type="bool", default=False),
             live=dict(type="str", default="required", choices=["required", "auto", "never"]),
             take_over=dict(type="bool", default=False),
-            take_over_password=dict(type="str", no_log=True),
             aof_timeout=dict(type="int", default=300),
             accept_memory_bound=dict(type="bool", default=False),
             owner=dict(type="str"),
@@ -255,14 +251,14 @@ def main():
         **redis_connection.CONNECTION_RULES,
     )
     hide_misplaced_secrets(module)
-    client, took_over = None, False
+    entry = None
     if module.params["live"] != "never":
         redis_connection.require_library(module)
         try:
-            client, took_over = open_connection(module.params)
+            entry = open_if_it_runs(module.params)
         except redis_connection.ConnectionProblem as problem:
             module.fail_json(msg=str(problem), connection_problem=problem.kind)
-    run = Run(module, client)
+    run = Run(module, entry.client if entry else None)
     try:
         run.plan()
         if module.check_mode:
@@ -281,7 +277,7 @@ def main():
         restart_required=bool(run.restart),
         restart_directives=run.restart,
         aof_rewritten=run.rewrite,
-        took_over=took_over,
+        took_over=bool(entry and entry.took_over),
     )
     if module._diff:
         result["diff"] = run.diff()

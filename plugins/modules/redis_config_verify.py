@@ -85,6 +85,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.d
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.verify import READ, Verify
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
 
 
 def main():
@@ -100,7 +101,7 @@ def main():
     )
     hide_misplaced_secrets(module)
     params = module.params
-    client, anonymous = redis_connection.connect(module, anonymous_fallback=True)
+    client, anonymous = connect_to_look(module)
     try:
         wanted = desired(params["settings"], params["secret_settings"], params["renamed_commands"])
         live = live_config.read(client, [*wanted, *READ], params["renamed_commands"])

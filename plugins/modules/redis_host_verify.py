@@ -73,6 +73,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host imp
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.live_commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
     start_guard as service_start_guard,
 )
@@ -190,7 +191,7 @@ def main():
         supports_check_mode=True,
         **redis_connection.CONNECTION_RULES,
     )
-    client, _anonymous = redis_connection.connect(module, anonymous_fallback=True)
+    client, _anonymous = connect_to_look(module)
     instance, user = redis_connection.endpoint(module.params), module.params["user"]
     server = info(client, "server")
     config = live_names(client, module.params["renamed_commands"], ["CONFIG"])["CONFIG"]

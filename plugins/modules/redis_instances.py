@@ -168,6 +168,7 @@ purged:
 import os
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import processes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
     bind_addresses as host_bind_addresses,
@@ -187,7 +188,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._switch i
     look as switch_look,
     rules as switch_rules,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import processes as takeover_processes
 
 
 def to_take_over(module, found):
@@ -199,7 +199,7 @@ def to_take_over(module, found):
     # All that a host costs that has been set up.
     if not fresh:
         return []
-    strangers = takeover_processes.in_the_way(takeover_processes.servers(), servers, module.params["ports"])
+    strangers = processes.in_the_way(processes.servers(), servers, module.params["ports"])
     return [
         name
         for name, instance in fresh.items()

@@ -72,12 +72,12 @@ files:
 import datetime
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import included as files
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import (
-    copies as keeping,
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import (
+    included as files,
     processes as find,
 )
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import copies as keeping
 
 
 def main():

@@ -216,7 +216,7 @@ def main():
     problems = option_problems(module.params)
     if problems:
         module.fail_json(msg="the Sentinel was not changed: " + " ".join(problems))
-    client, _anonymous = redis_connection.connect(module)
+    client = redis_connection.connect(module)
     sentinel = sentinel_client.Sentinel(module.params, client)
     try:
         result = sentinel_run.run(module, sentinel)

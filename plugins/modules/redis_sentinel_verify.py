@@ -91,6 +91,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._argument
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.commands import rename_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._sentinel import (
     client as sentinel_client,
@@ -153,7 +154,7 @@ def main():
     problems = rename_problems(module.params["renamed_commands"])
     if problems:
         module.fail_json(msg="renamed_commands: " + " ".join(problems))
-    client, _anonymous = redis_connection.connect(module, anonymous_fallback=True)
+    client, _anonymous = connect_to_look(module)
     sentinel = sentinel_client.Sentinel(module.params, client)
     end = time.monotonic() + module.params["timeout"]
     try:

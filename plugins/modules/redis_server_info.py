@@ -85,6 +85,7 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis im
     info as server_info,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.live_commands import live_names
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import parse_info
 
 
@@ -98,7 +99,7 @@ def main():
         supports_check_mode=True,
         **redis_connection.CONNECTION_RULES,
     )
-    client, anonymous = redis_connection.connect(module, anonymous_fallback=True)
+    client, anonymous = connect_to_look(module)
     try:
         info, acl_log, users = ask(client, module.params["renamed_commands"])
         pid = sockets.pid_of(client, info)

@@ -58,10 +58,6 @@ options:
       - Whether the running server must be restarted, as M(celebrum.redis_hardening.redis_config) returns it.
     type: bool
     default: false
-  current_password:
-    description:
-      - Password of the user V(default) on a server that is being taken over, for the question about its data.
-    type: str
   allow_data_loss:
     description:
       - Restart also a server whose data can't be shown to survive it, and one of a group that is not whole, in place.
@@ -265,7 +261,6 @@ def main():
             drop_in_name=dict(type="str", default="hardening.conf"),
             log_file=dict(type="path"),
             restart_required=dict(type="bool", default=False),
-            current_password=dict(type="str", no_log=True),
             renamed_commands=dict(type="dict", default={}),
             allow_data_loss=dict(type="bool", default=False),
             start_timeout=dict(type="int", default=120),

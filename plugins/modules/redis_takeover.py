@@ -76,7 +76,7 @@ options:
   login_password:
     description: Its password.
     type: str
-  take_over_password:
+  current_password:
     description: Password of the user V(default), which is tried next. No login at all is tried last.
     type: str
   login_timeout:
@@ -107,7 +107,7 @@ EXAMPLES = r"""
     settings: {port: 6379, maxmemory: 256mb, maxmemory-policy: noeviction}
     users:
       - {name: admin, passwords: ["{{ redis_admin_password }}"], commands: ["+@all"], keys: ["*"]}
-    take_over_password: "{{ redis_current_password }}"
+    current_password: "{{ redis_current_password }}"
     allow: [directives]
 """
 
@@ -155,6 +155,7 @@ missing:
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.argspec import acl_argument_spec
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl.users import AclError
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.processes import show_by
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.losses import KINDS, refusal
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.run import Look
@@ -189,7 +190,7 @@ def main():
             server_binary=dict(type="path"),
             login_user=dict(type="str"),
             login_password=dict(type="str", no_log=True),
-            take_over_password=dict(type="str", no_log=True),
+            current_password=dict(type="str", no_log=True),
             login_timeout=dict(type="float", default=5.0),
             allow=dict(type="list", elements="str", choices=list(KINDS), default=[]),
             hashes=dict(type="bool", default=False),
@@ -198,11 +199,8 @@ def main():
         supports_check_mode=True,
     )
 
-    def show(unit):
-        return module.run_command(["systemctl", "show", "--property", "ExecStart,MainPID", "--", unit + ".service"])[1]
-
     try:
-        look = Look(module.params, show).run()
+        look = Look(module.params, show_by(module)).run()
     except (Refused, AclError) as problem:
         module.fail_json(msg=str(problem))
     result = dict(

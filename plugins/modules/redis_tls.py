@@ -49,9 +49,6 @@ options:
     description: As in M(celebrum.redis_hardening.redis_config).
     type: bool
     default: false
-  take_over_password:
-    description: As in M(celebrum.redis_hardening.redis_config).
-    type: str
 notes:
   - O(login_port) is the TLS port. O(tls), O(validate_certs) and O(check_hostname) have no effect. The server is not
     verified before the login, because it may show an expired certificate that is to be replaced. O(login_host) should
@@ -126,7 +123,6 @@ def main():
             reload=dict(type="bool", default=False),
             renamed_commands=dict(type="dict", default={}),
             take_over=dict(type="bool", default=False),
-            take_over_password=dict(type="str", no_log=True),
         ),
         supports_check_mode=True,
         **redis_connection.CONNECTION_RULES,

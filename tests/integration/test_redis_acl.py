@@ -165,9 +165,9 @@ def test_purge_false_leaves_other_users_alone_also_after_a_restart(hardened, run
 
 def test_a_server_with_a_password_is_taken_over(server, run_module):
     server.start("requirepass of-the-operator")
-    options = live_arguments(server, take_over=True, take_over_password="of-the-operator")
+    options = live_arguments(server, take_over=True, current_password="of-the-operator")
     assert run_module("redis_acl", {**options, "take_over": False})["failed"]
-    assert "Neither take_over_password" in run_module("redis_acl", {**options, "take_over_password": "wrong"})["msg"]
+    assert "Neither current_password" in run_module("redis_acl", {**options, "current_password": "wrong"})["msg"]
     assert run_module("redis_acl", options, check=True)["took_over"]
     result = run_module("redis_acl", options)
     assert result["took_over"] and result["changed"]

@@ -242,7 +242,7 @@ def test_taking_over_an_open_server_and_one_with_the_old_password(server, run_mo
     assert result["took_over"] and result["changed"]
     server.client().execute_command("CONFIG", "SET", "requirepass", "old")
     assert run_module("redis_config", args | {"take_over": True})["connection_problem"] == "auth"
-    result = run_module("redis_config", args | {"take_over": True, "take_over_password": "old"})
+    result = run_module("redis_config", args | {"take_over": True, "current_password": "old"})
     assert result["took_over"] and result["changed"]
     assert get(server.client(password="old"), "timeout") == "5"
     login = {"login_user": "default", "login_password": "old"}

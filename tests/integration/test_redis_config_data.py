@@ -12,6 +12,7 @@ import socket
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
 from config_lab import arguments, declared, everything, get
 
 WRITES = """
@@ -251,3 +252,105 @@ def test_a_replica_that_is_not_in_step_is_not_made_a_master_while_its_master_is_
     # With the master gone, what it has is all there is.
     assert run_module("redis_config", args)["changed"]
     assert client.execute_command("ROLE")[0] == b"master" and kept(server)
+
+
+def stopped_or_refused(server, run_module, args, part):
+    """Run as for a server that is stopped: it fails with this text, and the file is as before."""
+    content = server.config.read_bytes()
+    for check in (True, False):
+        result = run_module("redis_config", args, check=check)
+        assert result.get("failed") and part in result["msg"], result
+    assert server.config.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("lines", "files"),
+    [
+        ("include {folder}/local.conf", {"local.conf": "dir {folder}/old"}),
+        ("include {folder}/conf.d/*.conf", {"conf.d/a.conf": "dir {folder}", "conf.d/b.conf": "dir old"}),
+        ("include {folder}/local.conf", {"local.conf": "include more.conf", "more.conf": "dir {folder}/old"}),
+        ("include {folder}/local.conf", {"local.conf": "appendonly yes"}),
+        ("include {folder}/local.conf", {"local.conf": "dbfilename mine.rdb"}),
+        ("dir ./old", {}),
+    ],
+)
+def test_the_data_of_a_stopped_server_are_where_its_included_files_say(server, run_module, lines, files):
+    (server.folder / "old").mkdir()
+    (server.folder / "conf.d").mkdir()
+    for name, text in files.items():
+        (server.folder / name).write_text(text.format(folder=server.folder) + "\n")
+    server.start("save 3600 1\n" + lines.format(folder=server.folder) + "\n")
+    fill(server)
+    server.stop()
+    args = arguments(server, declared(server, save=["3600 1"]), live="auto")
+    stopped_or_refused(server, run_module, args, "holds data")
+    server.restart()
+    assert kept(server)
+
+
+def test_an_included_file_that_is_gone_is_refused(server, run_module):
+    server.start(f"include {server.folder}/*.local\n")
+    server.stop()
+    server.config.write_text(server.config.read_text() + f"include {server.folder}/gone.conf\n")
+    args = arguments(server, declared(server), live="auto")
+    stopped_or_refused(server, run_module, args, "gone.conf can't be read")
+
+
+@pytest.mark.parametrize("elsewhere", ["socket", "port", "address", "default directory", "renamed file"])
+def test_a_server_that_runs_elsewhere_is_not_taken_for_stopped(server, run_module, elsewhere):
+    """It has saved nothing yet, so its files say nothing."""
+    server.start()
+    fill(server)
+    args = arguments(server, declared(server, save=["3600 1"]), live="auto")
+    if elsewhere == "socket":
+        server.client().execute_command("CONFIG", "SET", "port", "0")
+    elif elsewhere == "port":
+        args["login_port"] = 1
+    elif elsewhere == "address":
+        args["login_host"] = "127.0.0.99"
+    elif elsewhere == "default directory":
+        # What is left is where it listens.
+        lines = [line for line in server.config.read_text().splitlines() if not line.startswith("dir ")]
+        server.config.write_text("\n".join(lines) + "\n")
+        args["login_port"] = 1
+    else:
+        args["login_port"], args["path"] = 1, str(server.config.rename(server.folder / "other.conf"))
+        server.config = server.folder / "other.conf"
+    stopped_or_refused(server, run_module, args, "process %d " % server.process.pid)
+    # One that is stopped is not taken for running.
+    server.stop()
+    assert run_module("redis_config", args)["changed"]
+
+
+def test_a_servers_neighbour_is_not_taken_for_it(server, run_module):
+    server.start()
+    fill(server)
+    other = server.folder / "neighbour"
+    other.mkdir()
+    (other / "redis.conf").write_text(f"port {server.port + 20000}\ndir {other}\n")
+    args = arguments(server, declared(server, dir=str(other), port=server.port + 20000), live="auto")
+    args |= {"login_port": server.port + 20000, "path": str(other / "redis.conf")}
+    assert run_module("redis_config", args)["changed"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_config_that_is_renamed_in_an_included_file_is_used(server, run_module, ours):
+    (server.folder / "local.conf").write_text("rename-command CONFIG cfg_local\n")
+    server.start(f"include {server.folder}/local.conf\n")
+    if ours:
+        # Somebody has added the line to a file of this collection.
+        server.config.write_text(f"{HEADER}\n{server.config.read_text()}")
+    result = run_module("redis_config", arguments(server, declared(server, timeout=77)))
+    assert result["live_changed"] and not any("disabled" in text for text in result.get("warnings", []))
+    assert get(server.client(), "timeout", "cfg_local") == "77"
+
+
+def test_without_config_the_included_files_say_where_the_data_are(server, run_module):
+    (server.folder / "old").mkdir()
+    (server.folder / "local.conf").write_text(f"dir {server.folder}/old\ndbfilename mine.rdb\n")
+    server.start(f'include {server.folder}/local.conf\nrename-command CONFIG ""\n')
+    fill(server)
+    args = arguments(server, declared(server))
+    stopped_or_refused(server, run_module, args, f"under dir {server.folder}/old")
+    args = arguments(server, declared(server, dir=f"{server.folder}/old"))
+    stopped_or_refused(server, run_module, args, "under dbfilename mine.rdb")

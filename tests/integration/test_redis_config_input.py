@@ -184,7 +184,7 @@ def test_secrets_are_nowhere_to_be_seen(server, run_module, tmp_path):
 
 def test_the_invocation_hides_them_too(server, run_module):
     server.start()
-    secrets = {"secret_settings": {"masterauth": "canary-1"}, "take_over_password": "canary-2"}
+    secrets = {"secret_settings": {"masterauth": "canary-1"}, "current_password": "canary-2"}
     args = arguments(server, declared(server), take_over=True, login_password="canary-3", **secrets)
     result = run_module("redis_config", args)
     assert result["changed"] and result["invocation"] and "canary" not in json.dumps(result)

@@ -10,7 +10,7 @@ import hashlib
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover.processes import unit_of
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.processes import unit_of
 from config_lab import declared, get
 
 KEYS = 300
@@ -83,7 +83,7 @@ def test_the_old_password_is_the_way_in(server, look):
     server.start(f"requirepass {PASSWORD}")
     result = look()
     assert result["failed"] and "can't be asked" in result["msg"] and "redis_current_password" in result["msg"]
-    result = look(take_over_password=PASSWORD)
+    result = look(current_password=PASSWORD)
     assert (result.get("failed"), result["losses"]) == (None, [])
     assert PASSWORD not in str(result)
 

@@ -130,3 +130,74 @@ def test_what_others_have_need_not_be_saved_but_the_server_must_end(server):
     with pytest.raises(subprocess.TimeoutExpired):
         server.process.wait(timeout=1)
     file.rmdir()
+
+
+def fails_to_save(client):
+    client.execute_command("BGSAVE")
+    while b"rdb_last_bgsave_status:err" not in client.execute_command("INFO", "persistence"):
+        time.sleep(0.02)
+
+
+def does_not_end(server):
+    """The danger is real."""
+    server.process.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(timeout=1)
+
+
+@pytest.mark.parametrize("tried", [True, False])
+@pytest.mark.parametrize("lines", ["appendonly yes\nsave 3600 1", "save 3600 1"])
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_server_that_can_not_save_is_refused_whatever_else_it_has(server, lines, keys, tried):
+    file = server.folder / "dump.rdb"
+    server.start(lines)
+    client = server.client(db=3)
+    if keys:
+        put_key(client)
+    file.mkdir()
+    if tried:
+        fails_to_save(client)
+    with pytest.raises(DataAtRisk, match="can't save"):
+        secure_data(params(server), [])
+    if not tried:
+        # That it was tried keeps no client from writing.
+        client.execute_command("SET", "more", "value")
+        client.execute_command("DEL", "more")
+    does_not_end(server)
+    file.rmdir()
+    secure_data(params(server), [])
+    assert file.is_file()
+
+
+def test_a_first_save_that_works_changes_nothing(server):
+    server.start("appendonly yes\nsave 3600 1")
+    put_key(server.client(db=3))
+    secure_data(params(server), [])
+    client = server.client()
+    assert client.execute_command("CONFIG", "GET", "stop-writes-on-bgsave-error")[1] == b"yes"
+    assert b"rdb_saves:1" in client.execute_command("INFO", "persistence")
+    # It has one now.
+    secure_data(params(server), [])
+    assert b"rdb_saves:1" in client.execute_command("INFO", "persistence")
+
+
+def test_the_first_version_of_the_append_only_file_is_waited_for(server):
+    server.start()
+    client = server.client(db=3)
+    put_key(client)
+    client.execute_command("CONFIG", "SET", "rdb-key-save-delay", "1500000")
+    client.execute_command("CONFIG", "SET", "appendonly", "yes")
+    secure_data(params(server), [])
+    assert b"aof_rewrite_in_progress:0" in client.execute_command("INFO", "persistence")
+
+
+@pytest.mark.parametrize("lines", ["", "save 3600 1"])
+def test_without_config_an_append_only_file_is_enough(server, lines):
+    server.start('appendonly yes\nrename-command CONFIG ""\n' + lines)
+    put_key(server.client(db=3))
+    secure_data(params(server), [])
+    (server.folder / "dump.rdb").mkdir()
+    fails_to_save(server.client())
+    with pytest.raises(DataAtRisk, match="can't save"):
+        secure_data(params(server), [])
+    (server.folder / "dump.rdb").rmdir()

@@ -56,10 +56,10 @@ def test_what_changes_something_wants_the_library(hardened, run_module):
 @pytest.mark.parametrize(("name", "env"), [("redis_acl_verify", {}), *((name, WITHOUT) for name in MODULES)], ids=str)
 def test_a_server_that_still_has_its_old_password(unhardened, run_module, name, env):
     arguments = {**unhardened.login, **LOGIN, **MODULES[name]}
-    result = run_module(name, {**arguments, "login_fallback_password": OLD}, env=env)
+    result = run_module(name, {**arguments, "current_password": OLD}, env=env)
     assert result["findings"], result
     assert result.get("anonymous", False) is False
     assert OLD not in str(result)
-    refused = run_module(name, {**arguments, "login_fallback_password": "x" + OLD}, env=env)
+    refused = run_module(name, {**arguments, "current_password": "x" + OLD}, env=env)
     assert refused["failed"]
     assert refused["connection_problem"] == "auth"

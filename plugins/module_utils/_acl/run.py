@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 
+from .._config import processes, running
 from .._host import attributes, files
 from .._redis.commands import normalise
-from .._redis.connection import ConnectionProblem, open_client, require_library
+from .._redis.connection import ConnectionProblem, endpoint, open_client, require_library
+from .._redis.login import open_if_it_runs
 from .._redis.scratch_server import throwaway_server
 from .apply import Plan, apply, diff_of, login_after, make_plan
 from .file import parse_file, read_file, render_file
@@ -25,31 +27,6 @@ def renamed_commands(params):
         return normalise(params["renamed_commands"])
     except ValueError as error:
         raise AclError(str(error)) from error
-
-
-def connect_somehow(params):
-    """Return (client, took_over): the login, otherwise, with take_over, the way in that the server still has."""
-    try:
-        return open_client(params), False
-    except ConnectionProblem as problem:
-        if not params["take_over"] or problem.kind != "auth":
-            raise
-        refused = problem
-    ways = [dict(anonymous=True)]
-    if params["take_over_password"] is not None:
-        ways.insert(0, dict(login_password=params["take_over_password"]))
-    for way in ways:
-        anonymous = way.pop("anonymous", False)
-        other = dict(params, login_user=None, login_password_file=None, login_password_env=None, **way)
-        try:
-            return open_client(other, anonymous=anonymous), True
-        except ConnectionProblem:
-            continue
-    raise ConnectionProblem(
-        refused.kind,
-        "%s Neither take_over_password (redis_current_password of the role) nor a connection without a login works."
-        % refused,
-    )
 
 
 class Run:
@@ -90,13 +67,14 @@ class Run:
 
     def look_at_server(self):
         params = self.params
-        try:
-            client, self.took_over = connect_somehow(params)
-        except ConnectionProblem as problem:
-            if params["live"] == "auto" and problem.kind == "unreachable":
-                return
-            raise
-        self.server = AclServer(client, params, self.renamed)
+        entry = open_if_it_runs(params)
+        if entry is None:
+            server = running.users_of(params["aclfile"], processes.show_by(self.module))
+            if server:
+                raise AclError(running.problem(server, params["aclfile"], endpoint(params)))
+            return
+        self.took_over = entry.took_over
+        self.server = AclServer(entry.client, params, self.renamed)
         self.plan = make_plan(self.server, self.wanted, params["purge"])
         self.login = login_after(
             params, params["users"], self.wanted, self.server, params["purge"], params["take_over"]

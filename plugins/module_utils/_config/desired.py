@@ -95,17 +95,6 @@ def parse(text):
     return found
 
 
-def last_values(parsed):
-    """Return {canonical directive: text} of a parsed file; later lines win, as in the server."""
-    return {values.canonical(directive): values.set_value(words) for directive, words in parsed}
-
-
-def renames_of(parsed):
-    """Return the renames of a parsed file: {original: new name or ''}, without any that make no sense."""
-    pairs = {words[0].upper(): words[1] for name, words in parsed if name == "rename-command" and len(words) == 2}
-    return {} if rename_problems(pairs) else pairs
-
-
 def shown(text, secret_names=()):
     """Return the text of a configuration file for a diff: secrets as fingerprints, comments only counted."""
     hidden = table.SECRETS | set(secret_names)

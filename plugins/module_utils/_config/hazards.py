@@ -57,7 +57,7 @@ def live_hazards(keys, now, wanted, whole_file, can_set=True):
     problems = []
     for name in ("dir", *(("appendfilename", "appenddirname") if _has_aof(after) else ("dbfilename",))):
         text = now.get(name)
-        if text is not None and not (after[name] and values.same(name, [after[name]], text)):
+        if text is not None and not values.same(name, [after[name] or "/"], text):
             problems.append(
                 "The server keeps %d keys under %s %s, and a restart would look under %s and come up without them. Set "
                 "%s: %s, or stop the server, move its files and run again."
@@ -139,6 +139,11 @@ def names_going(old, new):
     }
 
 
+def in_force(old):
+    """Return {directive: text} of a configuration's values, with what decides about the data where it says nothing."""
+    return {**old, **{name: text or "/" for name, text in _after({}, old).items()}}
+
+
 def _after(wanted, fallback):
     """Return the five directives' texts once the wanted settings are in force; dir may be None."""
     known = {values.canonical(name): values.set_value(words) for name, words in wanted.items()}
@@ -150,7 +155,8 @@ def _has_aof(conf):
 
 
 def _load_path(conf):
-    folder = os.path.abspath(conf["dir"] or "/")
+    # What is relative is so from where systemd starts the server, not from where this runs.
+    folder = os.path.realpath(os.path.join("/", conf["dir"] or ""))
     if _has_aof(conf):
         return os.path.join(folder, conf["appenddirname"], conf["appendfilename"])
     return os.path.join(folder, conf["dbfilename"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A configuration as its server reads it: with all that it includes, in that order, and from the server's folder."""
+"""A configuration as its server reads it: all that it includes, in that order, from the directory that counts then."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ _TOO_MANY = "there are too many included files."
 
 @dataclass
 class Old:
-    """What was read. files: {path: text}. lines: [(directive, arguments)]. problems: what could not be read."""
+    """What was read. files: {path: text}. lines: [(directive, arguments)]. unread: why something could not be read.
+
+    cwd: where the server is after the last line: where it looks for its data.
+    """
 
     files: dict = field(default_factory=dict)
     lines: list = field(default_factory=list)
-    problems: list = field(default_factory=list)
+    unread: list = field(default_factory=list)
     cwd: str = "/"
     reads: int = 0
 
@@ -38,8 +41,11 @@ class Old:
 
     @property
     def values(self):
-        """Return {canonical directive: text}; the last one counts, and save points add up."""
-        return {name: values.set_value(words) for name, words in rewritten.as_read(self.lines).items()}
+        """Return {canonical directive: text}; the last one counts, and save points add up. dir is always absolute."""
+        found = {name: values.set_value(words) for name, words in rewritten.as_read(self.lines).items()}
+        if not found.get("dir", "/").startswith("/"):
+            found["dir"] = os.path.realpath(self.cwd)
+        return found
 
     @property
     def renames(self):
@@ -49,38 +55,48 @@ class Old:
     def _renamed(self):
         return {words[0].upper(): words[1] for words in self.all_of("rename-command") if len(words) == 2}
 
-    def odd_renames(self):
-        return [problem for name, new in self._renamed().items() for problem in rename_problems({name: new})]
+    @property
+    def problems(self):
+        """Return what could not be read, and what no policy could keep."""
+        return self.unread + [
+            problem for name, new in self._renamed().items() for problem in rename_problems({name: new})
+        ]
 
     def all_of(self, directive):
         """Return the arguments of each line with this directive."""
         return [words for name, words in self.lines if name == directive]
 
 
-def read(path, arguments=(), cwd="/"):
-    """Return the Old of a configuration file. arguments: further lines, of the server's command line."""
+def read(path, arguments=(), cwd="/", text=None):
+    """Return the Old of a configuration file.
+
+    arguments: further lines, of the server's command line. cwd: where it is started; systemd does that in /. text: what
+    the file says, where that was read already.
+    """
     old = Old(cwd=cwd)
     if path:
-        _add(old, os.path.join(cwd, path), 0)
-    for directive, words in config.parse("\n".join(arguments)):
-        old.lines.append((directive, words))
-    old.problems += old.odd_renames()
+        _add(old, os.path.join(cwd, path), 0, text)
+    _take(old, "\n".join(arguments), 0)
     return old
 
 
-def _add(old, path, depth):
+def _add(old, path, depth, text=None):
     old.reads += 1
     if depth > _DEEPEST or old.reads > _MOST_FILES:
         # Once is enough, and a file that includes itself must not go on.
-        if not any(problem.endswith(_TOO_MANY) for problem in old.problems):
-            old.problems.append("%s: %s" % (path, _TOO_MANY))
+        if not any(problem.endswith(_TOO_MANY) for problem in old.unread):
+            old.unread.append("%s: %s" % (path, _TOO_MANY))
         return
     try:
-        text = plain_text(path)
+        text = plain_text(path) if text is None else text
     except OSError as error:
-        old.problems.append("%s can't be read: %s." % (path, error.strerror or error))
+        old.unread.append("%s can't be read: %s." % (path, error.strerror or error))
         return
     old.files[path] = text
+    _take(old, text, depth)
+
+
+def _take(old, text, depth):
     for directive, words in config.parse(text):
         if directive == "include" and len(words) == 1:
             for included in _included(old.cwd, words[0]):

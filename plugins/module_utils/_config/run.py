@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import socket
 
 from .._errors import Refused
@@ -23,41 +21,11 @@ from . import (
     hazards,
     included,
     live as live_config,
+    processes,
     rewritten,
+    running,
     values,
 )
-
-
-def open_connection(params):
-    """Return (client, took over); (None, False) when nothing listens and that is allowed. Raises ConnectionProblem."""
-    try:
-        return redis_connection.open_client(params), False
-    except redis_connection.ConnectionProblem as problem:
-        if params["live"] == "auto" and _nothing_listens(problem):
-            return None, False
-        if problem.kind != "auth":
-            raise
-        others = []
-        if params["take_over_password"]:
-            no_login = dict(login_user=None, login_password_file=None, login_password_env=None)
-            others.append((dict(params, **no_login, login_password=params["take_over_password"]), False))
-        if params["take_over"]:
-            others.append((params, True))
-        for other, anonymous in others:
-            with contextlib.suppress(redis_connection.ConnectionProblem):
-                return redis_connection.open_client(other, anonymous=anonymous), True
-        raise
-
-
-def _nothing_listens(problem):
-    """Return whether the connection was refused, as opposed to a server that is busy, loading or cut off."""
-    error, seen = problem, set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in (errno.ECONNREFUSED, errno.ENOENT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 class Run:
@@ -86,8 +54,10 @@ class Run:
         _refuse(hazards.rename_hazards(renamed))
         _refuse(config_file.option_problems(params) if params["path"] else [])
         self.old_text = files.read(params["path"]) if params["path"] else None
-        old = config.parse(self.old_text or "")
-        self.old_renames = included.read(params["path"]).renames if self._is_foreign() else config.renames_of(old)
+        # As its server would read it. Somebody may have added an include to a file of ours, too.
+        self.old = included.read(params["path"] if self.old_text is not None else "", text=self.old_text)
+        self.old_renames = self.old.renames
+        self._refuse_if_it_runs_elsewhere()
         if self.client is not None:
             self.live = live_config.read(self.client, wanted, self.renamed, self.old_renames)
         if self.live is not None and self.live.values is not None:
@@ -95,20 +65,24 @@ class Run:
         elif not params["server_binary"]:
             unknown = sorted(name + config.suggestion(name, _names()) for name in wanted if name not in _names())
             _refuse(["Unknown directive %s. To use it, set server_binary." % ", ".join(unknown)] if unknown else [])
-        self.wanted = self._follow(wanted, old)
+        self.wanted = self._follow(wanted)
         self.new_text = self._new_text()
         if self.file_changed and not self.module.check_mode:
             _refuse(config_file.problems(params))
         if self.live is not None:
-            self._plan_live(config.last_values(old))
+            self._plan_live()
         else:
-            self._plan_offline(old)
+            self._plan_offline()
         if self.file_changed or self.live_changes:
             self._try_candidate()
 
-    def _is_foreign(self):
-        """Return whether somebody else has written the file, which may then include others."""
-        return self.old_text is not None and not self.old_text.startswith(config.HEADER)
+    def _refuse_if_it_runs_elsewhere(self):
+        """Refuse to take a server for stopped because it listens at another place, or at none yet."""
+        if self.client is not None or self.params["live"] != "auto" or not self.params["path"]:
+            return
+        path = self.params["path"]
+        server = running.find(path, self.old, processes.show_by(self.module))
+        _refuse([running.problem(server, path, redis_connection.endpoint(self.params))] if server else [])
 
     @property
     def file_changed(self):
@@ -130,7 +104,7 @@ class Run:
                 )
         return config.render(self.wanted, self.renamed)
 
-    def _follow(self, wanted, old):
+    def _follow(self, wanted):
         """Keep the present master in the file: after a failover the inventory's is the wrong one."""
         if not self.params["path"]:
             return wanted
@@ -142,7 +116,7 @@ class Run:
             follows = info.get("role") == "slave" and info.get("cluster_enabled") != "1"
             now, empty = [info["master_host"], info["master_port"]] if follows else [], not self.live.keys
         else:
-            before = config.last_values(old)
+            before = self.old.values
             now, empty = before.get("replicaof", "").split(), not hazards.keeps_data(before)
         first = declared and not now and empty and config.HEADER not in (self.old_text or "")
         if self.params.get("standalone"):
@@ -179,10 +153,14 @@ class Run:
             raise Refused("The server is to stand alone, and its REPLICAOF is disabled: enable it, restart, run again.")
         self.leaves, self.replicaof = " ".join(now), name
 
-    def _plan_live(self, file_values):
+    def _plan_live(self):
         live, whole_file = self.live, bool(self.params["path"])
         can_set = live.values is not None
-        now = {name: live.value(name) for name in live_config.DATA_DIRECTIVES} if can_set else dict(file_values)
+        if can_set:
+            now = {name: live.value(name) for name in live_config.DATA_DIRECTIVES}
+        else:
+            _refuse(self._unread() if live.keys else [])
+            now = hazards.in_force(self.old.values) if self.old.files else {}
         now["appendonly"] = "yes" if live.info.get("aof_enabled") == "1" else "no"
         _refuse(hazards.live_hazards(live.keys, now, self.wanted, whole_file, can_set))
         if can_set:
@@ -195,7 +173,10 @@ class Run:
             self.restart += [name for name in differing if name not in free]
         else:
             self.restart += self._changed_in_file()
-            self.warnings.append("CONFIG is disabled on this server: live settings were neither compared nor changed.")
+            self.warnings.append(
+                "CONFIG is disabled on this server, or has a name that neither renamed_commands nor its file says: "
+                "live settings were neither compared nor changed."
+            )
         pending = live_config.pending_renames(live, self.renamed, self.old_renames)
         self.restart += ["rename-command " + command for command in sorted(pending)]
         if now["appendonly"] == "yes" and "appendonly" not in self.live_changes:
@@ -208,10 +189,18 @@ class Run:
                     "it together with the others afterwards." % ", ".join(sorted(going))
                 )
 
-    def _plan_offline(self, old):
+    def _unread(self):
+        """Return why it is not known where the server keeps its data."""
+        return [
+            "Where the server keeps its data can't be told: %s Correct or remove that include, and run again." % problem
+            for problem in self.old.unread
+        ]
+
+    def _plan_offline(self):
         if not self.params["path"]:
             return
-        before = config.last_values(old) if self.old_text is not None else None
+        before = self.old.values if self.old_text is not None else None
+        _refuse(self._unread())
         _refuse(hazards.offline_hazards(before, self.wanted, hazards.names_going(self.old_renames, self.renamed)))
         if self.params["live"] == "never":
             self.restart += self._changed_in_file()

@@ -15,6 +15,8 @@ import sys
 from .._redis.connection import REDIS_PY_VERSION
 
 LISTEN, ESTABLISHED = "0A", "01"
+# The flags of a Unix socket that listens.
+_ACCEPTS = "00010000"
 
 
 def pid_of(client, info):
@@ -52,6 +54,17 @@ def listening(pid, proc="/proc"):
     if not mine:
         return None
     return {own for own, _remote, state, inode in _rows(proc, pid) if state == LISTEN and inode in mine}
+
+
+def listening_paths(pid, proc="/proc"):
+    """Return the paths of the Unix sockets on which the process listens, as it has named them."""
+    mine = _inodes(proc, pid)
+    try:
+        with open("%s/%s/net/unix" % (proc, pid), encoding="utf-8", errors="surrogateescape") as handle:
+            rows = [line.rstrip("\n").split(None, 7) for line in handle]
+    except OSError:
+        return set()
+    return {row[7] for row in rows if len(row) == 8 and row[3] == _ACCEPTS and row[6] in mine}
 
 
 def _inodes(proc, pid):

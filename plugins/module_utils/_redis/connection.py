@@ -50,8 +50,8 @@ def redis_argument_spec() -> dict:
         login_password=dict(type="str", no_log=True),
         login_password_file=dict(type="path", no_log=False),
         login_password_env=dict(type="str", no_log=False),
-        login_fallback_password=dict(type="str", no_log=True),
         login_previous_password=dict(type="str", no_log=True),
+        current_password=dict(type="str", no_log=True),
         tls=dict(type="bool", default=False),
         ca_certs=dict(type="path"),
         client_cert_file=dict(type="path"),
@@ -184,31 +184,12 @@ def _ping(client):
             raise
 
 
-def connect(module, anonymous_fallback=False):
-    """Open the connection that the module's options name, or end the module with a clear message.
-
-    With anonymous_fallback, for modules that only look, the library is not needed, and a login that is refused is
-    followed by that of the user default with login_fallback_password, which module.params then has as the login.
-    Returns (client, anonymous). anonymous is True when both were refused, and the server let an unauthenticated client
-    in: an unhardened server, which is what there is to take over or to report.
-    """
-    if not anonymous_fallback or (not LIBRARY_MISSING and REDIS_PY_VERSION < MINIMUM_REDIS_PY):
-        require_library(module)
+def connect(module):
+    """Return a client for the login of the module's options, or end the module with a clear message."""
+    require_library(module)
     try:
-        return open_client(module.params), False
+        return open_client(module.params)
     except ConnectionProblem as problem:
-        if anonymous_fallback and problem.kind == "auth":
-            old = dict(login_user=None, login_password_file=None, login_password_env=None)
-            old.update(login_password=module.params["login_fallback_password"])
-            for way, anonymous in ((old, False), ({}, True)):
-                try:
-                    if anonymous or old["login_password"] is not None:
-                        client = open_client(dict(module.params, **way), anonymous)
-                        module.params.update(way)
-                        return client, anonymous
-                except ConnectionProblem:
-                    continue
-            problem.args = ("Not taken over yet? Then set redis_current_password: %s" % problem,)
         module.fail_json(msg=str(problem), connection_problem=problem.kind)
 
 

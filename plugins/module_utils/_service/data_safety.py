@@ -8,11 +8,17 @@ from __future__ import annotations
 import re
 import time
 
+from .._config.live import rewrite_aof, wait_for_aof
+from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.live_commands import live_names
+from .._redis.login import hinted, open_somehow
 
+# A server that saves its data takes as long as it takes, and Debian sets no limit.
+STOP_SECONDS = 600
 # What a server without persistence gets before its restart, so that SIGTERM makes it save.
 RESCUE_SAVE = "3600 1"
+_STOPS = "stop-writes-on-bgsave-error"
 
 
 class DataAtRisk(Exception):
@@ -24,12 +30,24 @@ class _Server:
 
     def __init__(self, client, renamed):
         self.client = client
-        self.names = live_names(client, renamed, ["CONFIG", "DBSIZE", "INFO", "BGSAVE"])
+        self.names = live_names(client, renamed, ["CONFIG", "DBSIZE", "INFO", "BGSAVE", "BGREWRITEAOF"])
+
+    def need(self, command):
+        """Raise DataAtRisk without the command."""
+        if self.names[command] is None:
+            raise DataAtRisk(
+                "The server holds data and has no %s command by a name that renamed_commands says, which it takes to "
+                "save them." % command
+            )
 
     def run(self, command, *words):
-        if self.names[command] is None:
-            raise DataAtRisk("The server holds data and has no %s command, which it takes to save it." % command)
+        self.need(command)
         return self.client.execute_command(self.names[command], *words)
+
+    def setting(self, name):
+        """Return the value in force, b'' where the server has no such directive."""
+        reply = self.run("CONFIG", "GET", name)
+        return reply[1] if reply else b""
 
     def info(self, section):
         reply = self.run("INFO", section).decode("utf-8", "replace")
@@ -57,19 +75,23 @@ def secure_data(params, ports, others_have_them=False):
 
 
 def _secure(server, others_have_them):
-    if not server.run("DBSIZE") and not any(re.fullmatch(r"db\d+", name) for name in server.info("keyspace")):
-        return
+    empty = not server.run("DBSIZE") and not any(re.fullmatch(r"db\d+", name) for name in server.info("keyspace"))
     persistence = server.info("persistence")
-    if persistence.get("aof_enabled") == "1":
-        if persistence.get("aof_last_write_status", "ok") != "ok":
-            raise DataAtRisk("The server holds data, and its last write to the append-only file failed: see its log.")
-        return
-    reply = server.run("CONFIG", "GET", "save")
-    if reply and reply[1]:
-        if persistence.get("rdb_last_bgsave_status", "ok") != "ok":
+    has_aof, failed = persistence.get("aof_enabled") == "1", persistence.get("rdb_last_bgsave_status", "ok") != "ok"
+    if has_aof and not empty:
+        _prove_aof(server, persistence)
+    if server.names["CONFIG"] is None and not (has_aof or empty):
+        server.need("CONFIG")
+    # Whatever else it has, and even without a key: with save points it saves when it is told to end, and does not end
+    # when it can't.
+    points = server.setting("save") if server.names["CONFIG"] else b"unknown" if failed else b""
+    if points:
+        if failed:
             _prove_save(server)
+        elif persistence.get("rdb_saves") == "0" and server.names["BGSAVE"]:
+            _prove_first_save(server)
         return
-    if others_have_them:
+    if has_aof or empty or others_have_them:
         return
     server.run("CONFIG", "SET", "save", RESCUE_SAVE)
     try:
@@ -86,40 +108,58 @@ class CannotAsk(DataAtRisk):
 
 def unaskable(problem, what):
     """Return the CannotAsk for a server that can't be asked something, from a ConnectionProblem."""
-    hint = " Set current_password (redis_current_password) to the password that its user default has now."
-    return CannotAsk("The server can't be asked %s: %s%s" % (what, problem, hint if problem.kind == "auth" else ""))
+    return CannotAsk("The server can't be asked %s: %s" % (what, hinted(problem)))
 
 
 def reach(params, ports):
-    """Return a client: by the login, by the old password, or without any, where declared or where it listens.
-
-    Raises ConnectionProblem: of all that were met the one that tells most.
-    """
-    problems = []
-    logins = [dict(params)]
-    if params.get("current_password"):
-        logins.append(dict(params, login_user=None, login_password=params["current_password"]))
-        logins[-1].update(login_password_file=None, login_password_env=None)
-    endpoints = [{}] + [dict(login_port=port, login_host="127.0.0.1", login_unix_socket=None) for port in ports]
-    for endpoint in endpoints:
-        for login in logins:
-            for anonymous in (False, True):
-                try:
-                    return redis_connection.open_client(dict(login, **endpoint), anonymous=anonymous)
-                except redis_connection.ConnectionProblem as error:
-                    problems.append(error)
-    raise next((problem for problem in problems if problem.kind == "auth"), problems[0])
+    """Return a client where the server is declared, or else where it listens. Raises ConnectionProblem."""
+    places = [dict(login_port=port, login_host="127.0.0.1", login_unix_socket=None) for port in ports]
+    return open_somehow(params, [{}, *places]).client
 
 
-def _prove_save(server, timeout=300):
+def _prove_aof(server, persistence):
+    """Make sure that the append-only file is complete: until its first version is, the server does not end either."""
+    if persistence.get("aof_last_write_status", "ok") != "ok":
+        raise DataAtRisk("The server holds data, and its last write to the append-only file failed: see its log.")
+    try:
+        if persistence.get("aof_last_bgrewrite_status", "ok") == "ok":
+            wait_for_aof(server, STOP_SECONDS)
+        else:
+            server.need("BGREWRITEAOF")
+            rewrite_aof(server, STOP_SECONDS)
+    except Refused as problem:
+        raise DataAtRisk("The server holds data. %s" % problem) from problem
+
+
+def _prove_first_save(server):
+    """Prove a save of a server that has not tried one yet, so that one that fails does not keep its clients out."""
+    before = server.setting(_STOPS)
+    server.run("CONFIG", "SET", _STOPS, "no")
+    try:
+        _prove_save(server)
+    except DataAtRisk as problem:
+        # A restart brings it back.
+        left = " Its %s was %s and is no now, or no client could write any more." % (_STOPS, before.decode())
+        raise DataAtRisk("%s%s" % (problem, left if before != b"no" else "")) from problem
+    except Exception:
+        server.run("CONFIG", "SET", _STOPS, before)
+        raise
+    server.run("CONFIG", "SET", _STOPS, before)
+
+
+def _prove_save(server, timeout=STOP_SECONDS):
     """Save once in the background and wait for the result."""
-    server.run("BGSAVE")
+    if server.info("persistence").get("rdb_bgsave_in_progress") != "1":
+        server.run("BGSAVE")
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         info = server.info("persistence")
         if info.get("rdb_bgsave_in_progress") == "0":
             if info.get("rdb_last_bgsave_status") == "ok":
                 return
-            raise DataAtRisk("The server holds data that it can't save: see its log for why the last BGSAVE failed.")
+            raise DataAtRisk(
+                "The server can't save its data, and would not end when it is told to: see its log for why the last "
+                "BGSAVE failed."
+            )
         time.sleep(0.1)
     raise DataAtRisk("The server holds data, and saving them took longer than %d s." % timeout)

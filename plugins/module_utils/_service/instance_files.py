@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 
-from .._config import desired as config_desired, rewritten
+from .._config import desired as config_desired, included, rewritten
 from .._errors import Refused
 from .._host import files as host_files
 from .._host.paths import opened_directory
@@ -45,10 +45,18 @@ class Files:
         return found.group(1) if found else None
 
     def settings(self, drop_in=""):
-        """Return {canonical directive: arguments} of the configuration in use, None without one. Raises Refused."""
+        """Return {canonical directive: arguments} of the configuration in use, with all that it includes.
+
+        None without one. Raises Refused for what can't be read.
+        """
         path = self.said(drop_in) or self.config
         text = host_files.read(self.root + path)
-        return None if text is None else rewritten.as_read(config_desired.parse(text))
+        if text is None:
+            return None
+        found = included.read(self.root + path, text=text)
+        if found.unread:
+            raise Refused(" ".join(found.unread))
+        return rewritten.as_read(found.lines)
 
     def stop_problem(self, unit, drop_in):
         """Return why stopping the running server would lose its data, or ''."""

@@ -14,11 +14,10 @@ import time
 from .._host import files as host_files, systemd as host_systemd
 from .._redis import connection as redis_connection
 from .._redis.live_commands import live_names
+from .data_safety import STOP_SECONDS
 from .instance_files import Files, Refused
 from .last_words import last_words
 
-# A server that saves its data takes as long as it takes, and Debian sets no limit.
-STOP_SECONDS = 600
 # What timeout(1) ends with then.
 TIMED_OUT = 124
 

@@ -13,6 +13,7 @@ from .._cluster.nodes import BUS_OFFSET
 from .._config.values import canonical
 from .._host import systemd as host_systemd
 from .._redis import connection as redis_connection
+from .._redis.login import open_somehow
 from .._service.instance_files import Files, Refused
 from .._service.units import instance_of
 from .._tls import certificates as tls_certificates
@@ -126,22 +127,11 @@ def _of_kind(listening, kind):
 
 
 def _client(params, server, place):
-    """Return a client, by whichever login the server takes. Raises ConnectionProblem, the first one."""
+    """Return a client, by whichever login the server takes. Raises ConnectionProblem."""
     # The certificate may be about to be replaced, and the server is the one on this host.
     base = dict(params, login_host=HOST, login_port=place[0], tls=place[1])
     base.update(login_unix_socket=None, validate_certs=False)
-    ways = [(base, False), (base, True)]
-    if server["current_password"]:
-        ways.insert(1, (dict(base, login_user=None, login_password=server["current_password"]), False))
-    refused = None
-    for options, anonymous in ways:
-        try:
-            return redis_connection.open_client(options, anonymous=anonymous)
-        except redis_connection.ConnectionProblem as problem:
-            if problem.kind != "auth":
-                raise
-            refused = refused or problem
-    raise refused
+    return open_somehow(dict(base, current_password=server["current_password"])).client
 
 
 def _say(client):

@@ -11,11 +11,11 @@ import shlex
 from dataclasses import replace
 
 from .._acl import users as acl_users
-from .._config import desired as config_desired, included as files
+from .._config import desired as config_desired, included as files, processes as find
 from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.scratch_server import StartFailed, throwaway_server
-from . import losses as takeover, present, processes as find, server as asking
+from . import losses as takeover, present, server as asking
 from .losses import Loss
 
 
@@ -27,7 +27,7 @@ class Look:
     """
 
     def __init__(self, params, show):
-        """show: the function that returns `systemctl show` of a unit, with ExecStart and MainPID."""
+        """show: as processes.show_by() makes it."""
         self.params, self.show = params, show
         self.server, self.old, self.now, self.info, self.losses = None, files.Old(), None, {}, []
         self.stranger = None
@@ -40,10 +40,13 @@ class Look:
         if self.stranger and self.stranger.unit and not find.runs(self.show(self.stranger.unit), self.stranger):
             self.stranger = replace(self.stranger, unit="")
         subject = self.stranger or self.server
-        path, arguments = find.started_with(self.show(subject.unit)) if subject and subject.unit else ("", [])
+        shown = self.show(subject.unit) if subject and subject.unit else ""
+        path, arguments = find.started_with(shown)
+        # A server without a unit has left the directory that it was started in for that of its data.
+        cwd = subject.cwd if subject and not subject.unit else find.working_directory(shown)
         # A file that the server names itself is not believed; a unit without a file's name has it from its package.
         path = path or ("" if self.stranger else params["config"])
-        self.old = files.read(path, find.as_lines(arguments), subject.cwd if subject else "/")
+        self.old = files.read(path, find.as_lines(arguments), cwd)
         if self.old.ours and not self.stranger:
             return self
         self._look(subject)
@@ -73,14 +76,14 @@ class Look:
         self.losses += takeover.losses(self.now, self.wanted) + self._elsewhere(subject)
 
     def _ask(self, subject):
-        params, logins = self.params, []
+        params = self.params
+        login = dict(login_user=params["login_user"], login_timeout=params["login_timeout"])
         # Whoever holds the port without being the unit is told no password of ours, and a user's program no other.
-        if params["login_password"] and not self.stranger:
-            logins.append((params["login_user"], params["login_password"]))
-        trusted = subject.unit or subject.user in ("root", *_ENGINES)
-        if params["take_over_password"] and trusted:
-            logins.append((None, params["take_over_password"]))
-        client = asking.log_in(asking.places(subject, self.old), [*logins, (None, None)], params["login_timeout"])
+        if not self.stranger:
+            login["login_password"] = params["login_password"]
+        if subject.unit or subject.user in ("root", *_ENGINES):
+            login["current_password"] = params["current_password"]
+        client = asking.log_in(asking.places(subject, self.old), login)
         try:
             self.now, self.info = asking.ask(client, params["renamed_commands"], self.old)
         finally:

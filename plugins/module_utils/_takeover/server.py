@@ -13,6 +13,7 @@ from .._config import hazards, live as live_config, values
 from .._redis import replies as redis_replies
 from .._redis.connection import ConnectionProblem, open_client, pipeline
 from .._redis.live_commands import live_names
+from .._redis.login import open_somehow
 from .._redis.replies import text
 from .present import Client, Present
 
@@ -43,26 +44,15 @@ def places(server, old):
     return found
 
 
-def log_in(where, logins, timeout=5.0):
-    """Return a client of the first place and login that work.
-
-    logins: [(user or None, password)], (None, None) for none. Raises NoLogin with what each place said last.
-    """
-    said, refused = [], False
+def log_in(where, login):
+    """Return a client of the first place that lets us in. login: options. Raises NoLogin with what each place said."""
+    said = []
     for place in where:
-        for user, password in logins:
-            params = dict(place, login_user=user, login_password=password, login_timeout=timeout)
-            try:
-                return open_client(params, anonymous=password is None)
-            except ConnectionProblem as problem:
-                said.append(str(problem).rstrip("."))
-                refused = refused or problem.kind == "auth"
-                if problem.kind != "auth":
-                    break
-    if not said:
-        raise NoLogin("it listens at no TCP port, and its configuration names no socket")
-    hint = " Set redis_current_password to the password that its user default has now." if refused else ""
-    raise NoLogin("; ".join(dict.fromkeys(said)) + "." + hint)
+        try:
+            return open_somehow(dict(login, **place)).client
+        except ConnectionProblem as problem:
+            said.append(str(problem))
+    raise NoLogin(" ".join(dict.fromkeys(said)) or "it listens at no TCP port, and its configuration names no socket.")
 
 
 def ask(client, renamed, old):

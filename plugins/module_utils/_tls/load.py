@@ -10,9 +10,9 @@ import os
 import time
 
 from .._config import live as live_config
-from .._config.run import open_connection
 from .._errors import Refused
 from .._redis import connection as redis_connection, replies as redis_replies
+from .._redis.login import open_if_it_runs
 from . import certificates as tls_certificates, files as tls_files
 from .handshake import talk
 
@@ -53,16 +53,17 @@ class Server:
         refusal = None
         for pair in self._pairs() if self.does_tls else []:
             try:
-                return open_connection(dict(base, tls=True, **pair))[0]
+                entry = open_if_it_runs(dict(base, tls=True, **pair))
+                return entry.client if entry else None
             except redis_connection.ConnectionProblem as problem:
                 # A certificate that the server does not like ends the connection in one way or another.
                 if problem.kind not in ("tls", "unreachable", "protocol"):
                     raise
                 refusal = refusal or problem
         if self.params["plaintext_port"]:
-            client, _took_over = open_connection(dict(base, tls=False, login_port=self.params["plaintext_port"]))
-            if client is not None:
-                return client
+            entry = open_if_it_runs(dict(base, tls=False, login_port=self.params["plaintext_port"]))
+            if entry:
+                return entry.client
         if refusal:
             raise refusal
         return None
@@ -91,7 +92,10 @@ class Server:
             words += ["tls-port", str(params["login_port"])]
         config = live_config.find_names(self.client, params["renamed_commands"])["CONFIG"]
         if config is None:
-            raise Refused("CONFIG is disabled on this server: restart it to make it load its certificate.")
+            raise Refused(
+                "This server has no CONFIG command by a name that renamed_commands says: restart it to make it load "
+                "its certificate."
+            )
         try:
             self.client.execute_command(config, "SET", *words)
         except redis_connection.redis.ResponseError as error:

@@ -7,8 +7,6 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.celebrum.redis_hardening.plugins.doc_fragments import connection, users
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._acl import run as acl_run
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.modules import redis_acl, redis_acl_verify
 
 
@@ -57,72 +55,6 @@ def test_the_documentation_agrees_with_the_code(module, monkeypatch):
 def test_every_secret_option_is_no_log(module, monkeypatch):
     spec = specification(module, monkeypatch)
     options = {**spec, **spec["users"]["options"]}
-    for name in ("login_password", "passwords", "password_hashes", "take_over_password"):
+    for name in ("login_password", "passwords", "password_hashes", "current_password"):
         if name in options:
             assert options[name]["no_log"] is True, name
-
-
-PARAMS = {
-    "login_user": "admin",
-    "login_password": "secret",
-    "login_password_file": None,
-    "login_password_env": None,
-    "take_over": True,
-    "take_over_password": "old",
-}
-
-
-@pytest.fixture
-def server(monkeypatch):
-    """A server that takes the logins in .takes; .tried are those that were tried."""
-
-    class Logins:
-        takes, tried = set(), []
-
-    def open_client(params, anonymous=False):
-        login = "anonymous" if anonymous else (params["login_user"], params["login_password"])
-        Logins.tried.append(login)
-        if login not in Logins.takes:
-            raise ConnectionProblem("auth", "refused")
-        return login
-
-    monkeypatch.setattr(acl_run, "open_client", open_client)
-    Logins.takes, Logins.tried = set(), []
-    return Logins
-
-
-@pytest.mark.parametrize(
-    ("takes", "expected"),
-    [
-        ({("admin", "secret"), "anonymous"}, (("admin", "secret"), False)),
-        ({(None, "old"), "anonymous"}, ((None, "old"), True)),
-        ({"anonymous"}, ("anonymous", True)),
-    ],
-)
-def test_the_ways_in_are_tried_in_order(server, takes, expected):
-    server.takes = takes
-    assert acl_run.connect_somehow(PARAMS) == expected
-    assert server.tried == [("admin", "secret"), (None, "old"), "anonymous"][: len(server.tried)]
-
-
-def test_without_take_over_only_the_login_is_tried(server):
-    server.takes = {(None, "old"), "anonymous"}
-    with pytest.raises(ConnectionProblem):
-        acl_run.connect_somehow({**PARAMS, "take_over": False})
-    assert server.tried == [("admin", "secret")]
-
-
-def test_no_way_in_names_the_refused_login(server):
-    with pytest.raises(ConnectionProblem, match="refused Neither take_over_password") as problem:
-        acl_run.connect_somehow(PARAMS)
-    assert problem.value.kind == "auth"
-
-
-def test_a_server_that_can_not_be_reached_is_not_taken_over(server, monkeypatch):
-    def unreachable(params, anonymous=False):
-        assert not anonymous
-        raise ConnectionProblem("unreachable", "closed")
-
-    monkeypatch.setattr(acl_run, "open_client", unreachable)
-    with pytest.raises(ConnectionProblem, match="closed"):
-        acl_run.connect_somehow(PARAMS)

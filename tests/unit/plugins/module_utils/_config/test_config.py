@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import desired as config, included
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from hypothesis import given, strategies as st
 
@@ -68,13 +68,14 @@ def test_the_file_is_stable_and_ends_with_the_renames():
 
 
 def test_a_file_is_parsed_into_its_last_values_and_renames():
-    parsed = config.parse(
-        '# port 1\n\nPORT 2\nport 3\nbroken "\nslave-priority 4\nrename-command config ""\nrename-command GET g\n'
+    old = included.read(
+        "/x",
+        text='# port 1\n\nPORT 2\nport 3\nbroken "\nslave-priority 4\nrename-command config ""\nrename-command GET g\n',
     )
-    assert config.last_values(parsed)["port"] == "3"
-    assert config.last_values(parsed)["replica-priority"] == "4"
-    assert config.renames_of(parsed) == {"CONFIG": "", "GET": "g"}
-    assert config.renames_of([("rename-command", ["GET", "SET"])]) == {}
+    assert old.values["port"] == "3"
+    assert old.values["replica-priority"] == "4"
+    assert old.renames == {"CONFIG": "", "GET": "g"}
+    assert included.read("/x", text="rename-command GET SET\n").renames == {}
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,20 @@ def test_a_bound_below_what_is_in_use(now, wanted, part):
     assert bool(problems) == bool(part)
     assert all(part in problem for problem in problems)
     assert hazards.memory_hazards({}, 2 << 20, now, wanted) == []
+
+
+def test_a_relative_directory_is_not_looked_for_where_this_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dump.rdb").write_bytes(FULL_RDB)
+    for directory in ("./", ".", "", "x/.."):
+        assert not hazards.keeps_data({"dir": directory})
+    assert hazards.keeps_data({"dir": str(tmp_path)})
+
+
+def test_what_a_file_leaves_out_is_in_force_all_the_same():
+    now = hazards.in_force({"appendonly": "yes", "port": "7000"})
+    assert now["dir"] == "/" and now["dbfilename"] == "dump.rdb" and now["port"] == "7000"
+    wanted = words(dir="/data", dbfilename="other.rdb")
+    assert len(hazards.live_hazards(KEYS, now | {"appendonly": "no"}, wanted, whole_file=True, can_set=False)) == 2
+    # Who starts it in / and says nothing goes on to find it there.
+    assert hazards.live_hazards(KEYS, now | {"appendonly": "no"}, {}, whole_file=True, can_set=False) == []

@@ -42,6 +42,40 @@ def test_what_comes_after_dir_is_looked_for_there(put, tmp_path):
     assert read(main).values["timeout"] == "7"
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["dir {0}/data"], "{0}/data"),
+        (["dir {0}", "dir ./"], "{0}"),
+        (["dir {0}", "dir data"], "{0}/data"),
+        (["dir ./"], "/"),
+        (["dir {0}", "include late.conf", "dir ."], "{0}/data"),
+    ],
+)
+def test_the_directory_is_where_the_server_ends_up(put, tmp_path, lines, expected):
+    put("data/x.conf")
+    put("late.conf", "dir data")
+    old = read(put("redis.conf", *(line.format(tmp_path) for line in lines)))
+    assert old.values["dir"] == expected.format(tmp_path)
+    assert os.path.realpath(old.cwd) == expected.format(tmp_path)
+
+
+def test_the_command_lines_directory_is_the_last(put, tmp_path):
+    put("data/x.conf")
+    old = read(put("redis.conf", "dir /elsewhere"), [f"dir {tmp_path}", "dir data"])
+    assert old.values["dir"] == old.cwd == f"{tmp_path}/data"
+
+
+def test_a_text_that_is_given_is_not_read_again(put):
+    put("more.conf", "timeout 3")
+    main = put("redis.conf", "timeout 1")
+    old = read(main, cwd=os.path.dirname(main), text="timeout 2\ninclude more.conf\n")
+    assert old.values == {"timeout": "3"} and list(old.files) == [
+        main,
+        os.path.join(os.path.dirname(main), "more.conf"),
+    ]
+
+
 def test_save_points_add_up(put):
     put("more.conf", "save 60 10")
     main = put("redis.conf", "save 900 1", "include more.conf")

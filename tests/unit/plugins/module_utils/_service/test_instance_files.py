@@ -163,3 +163,13 @@ def test_the_file_that_the_unit_names_decides(host):
     (host / "var/lib/redis/a/conf/redis.conf").unlink()
     (host / "var/lib/redis/a/conf/redis.conf").symlink_to(host / "etc/redis/redis-a.conf")
     assert "can't be told" in files.stop_problem("redis-server@a", DROP_IN)
+
+
+def test_an_included_file_decides_whether_a_stop_keeps_the_data(host):
+    files, config = Files("redis", "b", str(host)), host / "etc/redis/redis-b.conf"
+    config.write_text(f"save 3600 1\ninclude {host}/more.conf\n")
+    assert "can't be told" in files.stop_problem("redis-server@b", "")
+    (host / "more.conf").write_text("appendonly no\n")
+    assert files.stop_problem("redis-server@b", "") == ""
+    (host / "more.conf").write_text('save ""\n')
+    assert "neither save nor appendonly" in files.stop_problem("redis-server@b", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._takeover import processes as find
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import processes as find
 
 HERE, ELSEWHERE = "net:[4026531840]", "net:[4026532999]"
 LISTENING = "  sl  local_address rem_address   st\n   0: 0100007F:18EB 00000000:0000 0A 0 0 0 0 0 5555 1\n"

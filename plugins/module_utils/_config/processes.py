@@ -11,7 +11,7 @@ import pwd
 import re
 from dataclasses import dataclass
 
-from .._config import sockets
+from . import sockets
 
 _WORDS = 8
 _SERVICE = re.compile(r"/system\.slice/(?:[^/]+\.slice/)*([A-Za-z0-9_][A-Za-z0-9:_.@\\-]*)\.service$")
@@ -22,7 +22,9 @@ _PROGRAMS = ("redis-server", "valkey-server", "keydb-server")
 class Server:
     """One process. unit: without .service, '' outside of one. ends: {(address, port)} on which it listens.
 
-    parent: the id of the process that it is a child of.
+    parent: the id of the process that it is a child of. paths: Unix sockets on which it listens. words: its command
+    line, which most servers replace. here: whether it is in our network namespace. directory: a path that leads where
+    it is, also in a container.
     """
 
     pid: int
@@ -32,6 +34,10 @@ class Server:
     cwd: str = "/"
     ends: frozenset = frozenset()
     parent: int = 0
+    paths: frozenset = frozenset()
+    words: tuple = ()
+    here: bool = True
+    directory: str = ""
 
     @property
     def ports(self):
@@ -45,11 +51,14 @@ class Server:
 
 def servers(proc="/proc"):
     """Return the Servers in this network namespace, by process id. What ends meanwhile is left out."""
-    here, found = _link(proc, "self", "ns/net"), []
-    for name in sorted((entry for entry in os.listdir(proc) if entry.isdigit()), key=int):
-        if _is_server(proc, name) and _link(proc, name, "ns/net") == here:
-            found.append(_server(proc, name))
-    return found
+    return [server for server in everywhere(proc) if server.here]
+
+
+def everywhere(proc="/proc"):
+    """Return the Servers in all network namespaces, those of containers among them."""
+    here = _link(proc, "self", "ns/net")
+    names = sorted((entry for entry in os.listdir(proc) if entry.isdigit()), key=int)
+    return [_server(proc, name, here) for name in names if _is_server(proc, name)]
 
 
 def _is_server(proc, pid):
@@ -58,7 +67,7 @@ def _is_server(proc, pid):
     return not {_text(proc, pid, "comm").strip(), *map(os.path.basename, words)}.isdisjoint(_PROGRAMS)
 
 
-def _server(proc, pid):
+def _server(proc, pid, here):
     return Server(
         int(pid),
         unit_of(_text(proc, pid, "cgroup")),
@@ -68,7 +77,24 @@ def _server(proc, pid):
         frozenset(sockets.listening(pid, proc) or ()),
         # Behind the name in brackets, which may hold anything: state and parent.
         int((_text(proc, pid, "stat").rpartition(")")[2].split() + ["", "0"])[1]),
+        frozenset(sockets.listening_paths(pid, proc)),
+        tuple(_text(proc, pid, "cmdline").rstrip("\0").split("\0")),
+        _link(proc, pid, "ns/net") == here,
+        "%s/%s/cwd" % (proc, pid),
     )
+
+
+def show_by(module):
+    """Return the function that returns `systemctl show` of a unit, '' where there is no systemctl."""
+    command = ["systemctl", "show", "--property", "ExecStart,MainPID,WorkingDirectory", "--"]
+
+    def show(unit):
+        try:
+            return module.run_command([*command, unit + ".service"], handle_exceptions=False)[1]
+        except OSError:
+            return ""
+
+    return show
 
 
 def unit_of(cgroup):
@@ -104,6 +130,21 @@ def started_with(show):
     words = command[1].split()[1:] if command else []
     path = words.pop(0) if words and not words[0].startswith("-") else ""
     return path, words
+
+
+def working_directory(show):
+    """Return where a unit's server starts, from `systemctl show --property WorkingDirectory`: / unless it says."""
+    found = re.search(r"^WorkingDirectory=[!-]?(/.*)$", show, re.M)
+    return found[1] if found else "/"
+
+
+def configured_by(show):
+    """Return (path, arguments) of the configuration by which a unit starts a server, ('', []) where it starts none."""
+    program = re.search(r"\bargv\[\]=(\S+)", show)
+    if not program or os.path.basename(program[1]) not in _PROGRAMS:
+        return "", []
+    path, arguments = started_with(show)
+    return path and os.path.join(working_directory(show), path), arguments
 
 
 def as_lines(arguments):
