@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import socket
 
+from .._config import guarded_file as guarded
+from .._errors import Refused
 from .._redis import connection as redis_connection
 from .._redis.replies import text
 from .plan import Peer, View, parse_file
@@ -109,27 +111,23 @@ class Sentinel:
         """
         self._expect(self.ask([["FLUSHCONFIG"]])[0])
 
-    def filed(self, path=None):
+    def filed(self, path):
         """Return what the Sentinel's own file says of the group; see parse_file().
 
         SENTINEL MASTER does not show the login for the data nodes; the file that the Sentinel writes at each change
-        does.
+        does. Where it is, a Sentinel could say as it likes.
         """
         try:
-            info = text(self.client.execute_command("INFO", "server"))
-        except (redis_connection.redis.RedisError, OSError) as error:
-            raise redis_connection.explain(error, self.params) from error
-        path = path or re.search(r"^config_file:(.*?)\r?$", info + "\nconfig_file:", re.MULTILINE)[1]
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as handle:
-                return parse_file(handle.read(), self.name)
-        except OSError as error:
+            found, reason = guarded.read(path), "there is none"
+        except Refused as refused:
+            found, reason = None, str(refused)
+        if found is None:
             raise redis_connection.ConnectionProblem(
                 "permission",
                 "The Sentinel's file %s can't be read (%s), and nothing else tells its login for the data nodes: run "
-                "this on the Sentinel's host with become, or set config_file to where that file is."
-                % (path, error.strerror),
-            ) from error
+                "this on the Sentinel's host with become, or set config_file to where that file is." % (path, reason),
+            )
+        return parse_file(found, self.name)
 
     def close(self):
         self.client.close()
