@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import STATUSES
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.arguments import checked_arguments
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report import (
+    believed,
     files,
     report as report_report,
     waivers as report_waivers,
@@ -24,7 +25,6 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._report i
 
 # More failed findings than these are in report.txt only.
 SHOWN = 15
-_KEYS = ("id", "title", "severity", "status", "subject", "expected", "actual", "remediation", "instance")
 _WAIVER = dict(
     id=dict(type="str", required=True),
     reason=dict(type="str", required=True),
@@ -98,10 +98,10 @@ class ActionModule(ActionBase):
             findings = self._of_host(task_vars["hostvars"], host, name)
             if host in lost:
                 findings.append(
-                    report_report.not_audited("the host failed or was unreachable before the audit was complete")
+                    believed.not_audited("the host failed or was unreachable before the audit was complete")
                 )
             elif not findings:
-                findings.append(report_report.not_audited("the host has no findings in the variable %s" % name))
+                findings.append(believed.not_audited("the host has no findings in the variable %s" % name))
             collected[host] = report_report.once(findings)
         return collected
 
@@ -111,15 +111,10 @@ class ActionModule(ActionBase):
         try:
             findings = report_report.findings_of(_native(hostvars[host][name]))
         except AnsibleError as error:
-            return [report_report.not_audited("the variable %s can't be evaluated: %s" % (name, error))]
-        for entry in findings:
-            missing = [key for key in _KEYS if key not in entry]
-            if missing or entry["status"] not in STATUSES or entry["severity"] not in report_report.SEVERITIES:
-                raise AnsibleActionFail(
-                    "%s of %s has what is no finding of this collection (id %s): use the findings of a verify module."
-                    % (name, host, entry["id"])
-                )
-        return findings
+            findings = [believed.not_audited("the variable %s can't be evaluated: %s" % (name, error))]
+        except (AttributeError, KeyError, RecursionError, TypeError) as error:
+            findings = [believed.not_audited("the variable %s has what is no result: %s" % (name, error))]
+        return believed.believed(findings)
 
 
 def _native(value):

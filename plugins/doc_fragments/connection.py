@@ -79,7 +79,8 @@ options:
     default: true
   login_timeout:
     description:
-      - Seconds to wait for the connection and for each reply.
+      - Seconds to wait for the connection, and for a server that is silent. A reply that keeps on coming may take four
+        times as long.
     type: float
     default: 5.0
 requirements:

@@ -16,7 +16,8 @@ description:
     C(report.txt) to a folder of the controller, and fails when a control fails or could not be checked.
   - Runs once for the play, on the controller.
   - A host that was lost during the play, or has no findings, gets a finding with status V(error). So does a check that
-    ended without findings and was not skipped.
+    ended without findings and was not skipped, and what a host sends that is no finding of this collection.
+  - Titles and severities are the catalogue's, whatever a host says, and texts lose what a terminal would obey.
 options:
   findings_var:
     description:
@@ -24,6 +25,9 @@ options:
         verify module (also of a loop), or a list of any of these, or a dictionary of such lists.
       - The C(verify) tasks of the roles keep theirs in the default, each under the name of its role. To have others in
         the report, do the same.
+      - An entry may also be a dict with C(results) (such results), C(proves) (controls or their families), C(of) (names
+        of the loop for which the policy wants the check, V('') without a loop) and C(also) (a control beside, and for
+        which of them). What the check does not say then is a finding with status V(error), even where it was skipped.
     type: str
     default: celebrum_findings
     aliases: [results]

@@ -12,8 +12,9 @@ version_added: 0.1.0
 author:
   - Celebrum Redis Hardening contributors (@celebrum)
 description:
-  - Asks the running server where its files are, the kernel what its process may do, and compares. Unit files and
-    templates are not read.
+  - Looks at the files that are named here, asks the kernel which process serves the connection and what that may do,
+    and compares. Unit files and templates are not read.
+  - What the server says of its files and its process is compared with them, and believed in nothing else.
   - Nothing is changed.
 extends_documentation_fragment:
   - celebrum.redis_hardening.connection
@@ -24,6 +25,25 @@ options:
     description: The account that the server must run as and that may read its files.
     type: str
     default: redis
+  config:
+    description: The configuration file that the server must have.
+    type: path
+    required: true
+  dir:
+    description: The directory of the data, in which the server must work.
+    type: path
+    required: true
+  aclfile:
+    description: The server's ACL file. Not judged without it.
+    type: path
+  logfile:
+    description: The server's log. Not judged without it.
+    type: path
+  key_files:
+    description: Keys of the server's certificates, and other files that nobody else may read.
+    type: list
+    elements: path
+    default: []
   config_rewritten:
     description: Whether the server must be able to rewrite its configuration file, which then must not be in C(/etc).
     type: bool
@@ -47,6 +67,10 @@ EXAMPLES = r"""
   celebrum.redis_hardening.redis_host_verify:
     login_user: admin
     login_password: "{{ redis_admin_password }}"
+    config: /etc/redis/redis.conf
+    dir: /var/lib/redis
+    aclfile: /etc/redis/users.acl
+    logfile: /var/log/redis/redis-server.log
     sysctl: {vm.overcommit_memory: 1}
 """
 
@@ -61,91 +85,35 @@ findings:
 """
 
 import json
-import os
-import pwd
 from pathlib import Path
 
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._arguments import AnsibleModule
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import finding, verdict
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import (
-    sysctl as host_sysctl,
-    systemd as host_systemd,
-)
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import sockets
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import sysctl as host_sysctl
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import connection as redis_connection
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.live_commands import live_names
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.login import connect_to_look
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.replies import text
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service import (
+    proof,
     start_guard as service_start_guard,
 )
-
-# Where a server may write: its data, its log, its runtime folder, and the private /tmp that systemd gives it.
-WRITABLE = ("/var/lib/", "/var/log/", "/run/", "/tmp", "/var/tmp")  # noqa: S108
 
 
 def info(client, section):
     """Return one section of INFO as a dict of strings."""
-    text = client.execute_command("INFO", section).decode("utf-8", "replace")
-    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    reply = text(client.execute_command("INFO", section))
+    return dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
 
 
-def server_files(client, config, config_file):
-    """Return the files that the server itself names, absolute, without those it does not use."""
-    values = {}
-    for name in ("dir", "aclfile", "logfile", "dbfilename", "appenddirname", "tls-key-file"):
+def said_of_files(client, config):
+    """Return what the server says of its files, {directive: text}."""
+    said = {}
+    for name in proof.ASKED:
         reply = client.execute_command(config, "GET", name)
-        values[name] = reply[1].decode("utf-8", "surrogateescape") if reply else ""
-    folder = values["dir"]
-    named = [config_file, values["aclfile"], values["logfile"], values["tls-key-file"], folder]
-    named += [os.path.join(folder, values[key]) for key in ("dbfilename", "appenddirname") if values[key]]
-    return [os.path.join(folder, name) for name in named if name and os.path.exists(os.path.join(folder, name))]
-
-
-def verify_files(paths, instance):
-    """One finding a file: nobody outside its owner and group may read or write it."""
-    findings = []
-    for path in paths:
-        mode = os.stat(path).st_mode & 0o7777
-        actual = "mode %04o" % mode
-        ok = not mode & 0o007
-        findings.append(verdict("RH-HST-01", ok, "no access for others", actual, subject=path, instance=instance))
-    return findings
-
-
-def verify_config_owner(path, user, rewritten, instance):
-    """The running server must not be able to replace its own configuration, unless a failover makes it do so."""
-    if rewritten:
-        ok, expected = not path.startswith("/etc/"), "not in /etc, since a failover rewrites it"
-        return verdict("RH-HST-01", ok, expected, path, subject="configuration", instance=instance)
-    owner = pwd.getpwuid(os.stat(path).st_uid).pw_name
-    return verdict(
-        "RH-HST-01",
-        owner != user,
-        "owner is not %s" % user,
-        "owner %s" % owner,
-        subject=path + " (owner)",
-        instance=instance,
-    )
-
-
-def verify_process(pid, user, instance):
-    """What the kernel lets the process do."""
-    status = host_systemd.process_status(pid)
-    uid = int(status["Uid"].split()[1])
-    account = pwd.getpwuid(uid).pw_name
-    writable = host_systemd.writable_mounts(pid, uid, [int(group) for group in status["Groups"].split()])
-    outside = [point for point in writable if not (point + "/").startswith(WRITABLE)]
-    facts = [
-        ("account", account == user, user, account),
-        ("capabilities", int(status["CapEff"], 16) == 0 and int(status["CapBnd"], 16) == 0, "none", status["CapBnd"]),
-        ("no new privileges", status["NoNewPrivs"] == "1", "1", status["NoNewPrivs"]),
-        ("system call filter", status["Seccomp"] == "2", "2 (filter)", status["Seccomp"]),
-        ("writable places", not outside, "data, log and /run only", ", ".join(outside) or "data, log and /run only"),
-        ("umask", status["Umask"] == "0077", "0077", status["Umask"]),
-    ]
-    return [
-        verdict("RH-HST-02", ok, expected, actual, subject=subject, instance=instance)
-        for subject, ok, expected, actual in facts
-    ]
+        said[name] = text(reply[1]) if isinstance(reply, list) and len(reply) == 2 else ""
+    return said
 
 
 def verify_sysctl(settings, skip_reason, instance):
@@ -182,6 +150,11 @@ def main():
         argument_spec=dict(
             redis_connection.redis_argument_spec(),
             user=dict(type="str", default="redis"),
+            config=dict(type="path", required=True),
+            dir=dict(type="path", required=True),
+            aclfile=dict(type="path"),
+            logfile=dict(type="path"),
+            key_files=dict(type="list", elements="path", default=[], no_log=False),
             config_rewritten=dict(type="bool", default=False),
             sysctl=dict(type="dict", default={}),
             sysctl_skip_reason=dict(type="str"),
@@ -192,22 +165,32 @@ def main():
         **redis_connection.CONNECTION_RULES,
     )
     client, _anonymous = connect_to_look(module)
-    instance, user = redis_connection.endpoint(module.params), module.params["user"]
-    server = info(client, "server")
-    config = live_names(client, module.params["renamed_commands"], ["CONFIG"])["CONFIG"]
+    params, instance = module.params, redis_connection.endpoint(module.params)
+    declared = proof.Declared(
+        params["config"], params["dir"], params["aclfile"] or "", params["logfile"] or "", tuple(params["key_files"])
+    )
     findings = []
+    try:
+        server = info(client, "server")
+        pid = sockets.pid_of(client, server)
+        config = live_names(client, params["renamed_commands"], ["CONFIG"])["CONFIG"]
+        said = dict(said_of_files(client, config) if config else {}, config_file=server.get("config_file", ""))
+    except redis_connection.ConnectionProblem as problem:
+        module.fail_json(msg=str(problem))
+    except (redis_connection.redis.RedisError, OSError) as error:
+        module.fail_json(msg=str(redis_connection.explain(error, params)))
     if config is None:
-        unknown = "the server has no CONFIG command"
-        findings.append(finding("RH-HST-01", "error", "no access for others", unknown, instance=instance))
-    else:
-        findings += verify_files(server_files(client, config, server.get("config_file", "")), instance)
-    if server.get("config_file"):
-        rewritten = module.params["config_rewritten"]
-        findings.append(verify_config_owner(server["config_file"], user, rewritten, instance))
-    findings += verify_process(server["process_id"], user, instance)
+        unknown = "the server has no CONFIG command, so it can't be asked where its files are"
+        findings.append(finding("RH-HST-01", "error", proof.NOBODY, unknown, instance=instance))
+    findings += proof.file_findings(declared, said, instance)
+    findings.append(proof.owner_finding(declared, params["user"], params["config_rewritten"], instance))
+    port = 0 if params["login_unix_socket"] else params["login_port"]
+    ends = sockets.listening(pid) if pid else None
+    said_pid = server.get("process_id", "")
+    findings += proof.process_findings(pid, ends, port, declared, said_pid, params["user"], instance)
     if module.params["start_guard"]:
         findings += verify_start_guard(module, module.params["start_guard"], instance)
-    findings += verify_sysctl(module.params["sysctl"], module.params["sysctl_skip_reason"], instance)
+    findings += verify_sysctl(params["sysctl"], params["sysctl_skip_reason"], instance)
     module.exit_json(changed=False, findings=findings)
 
 

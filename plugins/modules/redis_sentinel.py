@@ -118,9 +118,9 @@ options:
     default: false
   config_file:
     description:
-      - Where the Sentinel's file is on the host, if not where the Sentinel says. It is read, never written; see the
-        notes.
+      - Where the Sentinel's file is on the host. It is read, never written, and through no link; see the notes.
     type: path
+    default: /etc/redis/sentinel.conf
   timeout:
     description:
       - Seconds to wait for a failover to end, or for what was forgotten to be found again.
@@ -204,7 +204,7 @@ def main():
             announce_ip=dict(type="str"),
             announce_port=dict(type="int"),
             forget_stale=dict(type="bool", default=False),
-            config_file=dict(type="path"),
+            config_file=dict(type="path", default="/etc/redis/sentinel.conf"),
             timeout=dict(type="int", default=60),
         ),
         supports_check_mode=True,

@@ -101,6 +101,7 @@ class Group:
             **{"master_host": "127.0.0.1", "master_port": self.data[0].port, "quorum": 2},
             **{"down_after_milliseconds": self.down_after, "failover_timeout": 5000, "parallel_syncs": 1, "timeout": 0},
             **{"auth_user": "sentinel", "auth_pass": WATCHER, "sentinel_user": "peer", "sentinel_pass": PEER},
+            "config_file": str(self.sentinels[number].file),
             **{"renamed_commands": {"CONFIG": "the-new-config", "FLUSHALL": ""}, **self.tls, **more},
         }
 

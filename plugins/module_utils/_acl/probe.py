@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 
 from .._redis import connection as redis_connection
-from .._redis.connection import REDIS_PY_VERSION, ConnectionProblem, explain, open_client, pipeline
+from .._redis.connection import ConnectionProblem, explain, first_lines, open_client, pipeline
 from .._redis.replies import raw
 
 ALLOWED, DENIED, ABSENT, NO_USER, ERROR, SKIPPED = "allowed", "denied", "absent", "no user", "error", "skipped"
@@ -133,25 +133,17 @@ def try_wrong_passwords(params, users, auth="AUTH", anonymous=False):
     outcomes = {}
     try:
         client = open_client(params, anonymous=anonymous)
-        pool = client.connection_pool
-        connection = pool.get_connection() if REDIS_PY_VERSION >= (5, 3) else pool.get_connection("AUTH")
-        # redis-py takes a refused login for the end of the connection: it closes it, or reads the same refusal again
-        # for each later reply. So the replies, which are one line each, are read from the socket itself. One by one:
-        # from Redis 7.2 on a refusal is not sent while an earlier reply still waits to be sent.
-        with connection._sock.makefile("rb") as replies:
-            for user in users:
-                connection._sock.sendall(b"".join(connection.pack_command(*raw([auth, user, secrets.token_hex(24)]))))
-                outcomes[user] = _read_login(replies.readline())
-        connection.disconnect()
+        # One by one: from Redis 7.2 on a refusal is not sent while an earlier reply still waits to be sent.
+        tries = [raw([auth, user, secrets.token_hex(24)]) for user in users]
+        for user, line in zip(users, first_lines(client, tries), strict=True):
+            outcomes[user] = _read_login(line)
     except (redis_connection.redis.RedisError, OSError) as error:
         raise explain(error, params) from error
     return outcomes
 
 
 def _read_login(line):
-    if not line.endswith(b"\r\n"):
-        raise redis_connection.redis.ConnectionError("the connection ended during AUTH")
-    said = line.decode("utf-8", "replace").strip()
+    said = line.decode("utf-8", "replace").strip()[:200]
     if said == "+OK":
         return Outcome(ALLOWED, "accepted")
     return (

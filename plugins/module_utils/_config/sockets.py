@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 
-from .._redis.connection import REDIS_PY_VERSION
+from .._redis.connection import borrowed
 
 LISTEN, ESTABLISHED = "0A", "01"
 # The flags of a Unix socket that listens.
@@ -20,28 +20,26 @@ _ACCEPTS = "00010000"
 
 
 def pid_of(client, info):
-    """Return server_pid() for the connection of a redis-py client."""
-    pool = client.connection_pool
-    connection = pool.get_connection(*(() if REDIS_PY_VERSION >= (5, 3) else ("PING",)))
-    try:
+    """Return server_pid() for the connection of a client."""
+    with borrowed(client) as connection:
         return server_pid(connection._sock, info) if connection._sock else None
-    finally:
-        pool.release(connection)
 
 
 def server_pid(connection_socket, info, proc="/proc"):
     """Return the process id of the server at the other end, None when it does not run on this host (or out of sight).
 
     connection_socket: an open socket to it. info: fields of INFO. A process is believed only when the kernel says that
-    the other end of this very connection is its.
+    the other end of this very connection is its: one that forwards the connection is none.
     """
     if connection_socket.family == socket.AF_UNIX:
         credentials = connection_socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid = struct.unpack("3i", credentials)[0]
         return pid or None
-    pid, here = info.get("process_id", ""), _endpoint(connection_socket.getsockname())
-    if not pid.isdigit():
+    # Of the kernel's own list: what a server says becomes no path.
+    pid = next((name for name in os.listdir(proc) if name.isdecimal() and name == info.get("process_id")), None)
+    if pid is None:
         return None
+    here = _endpoint(connection_socket.getsockname())
     rows = _rows(proc, pid)
     mine = _inodes(proc, pid)
     found = any(remote == here and state == ESTABLISHED and inode in mine for _own, remote, state, inode in rows)

@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import traceback
 
 from ansible.module_utils.basic import missing_required_lib
 
+from .limited import limit
+from .reader import Reader
+
 MINIMUM_REDIS_PY = (4, 3)
 REDIS_PY_IMPORT_ERROR = None
 REDIS_PY_VERSION: tuple[int, ...] = (0, 0)
 try:
     import redis
+    import redis.connection
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -118,7 +123,8 @@ def open_client(params, anonymous=False):
     params: the options of redis_argument_spec(). anonymous: ignore user and password. Where the password is refused,
     the one that the user had before (login_previous_password) is tried.
     Returns a redis.Redis whose execute_command() gives raw RESP2 replies (bytes, lists, ints) without
-    redis-py's reshaping, on a single connection. Raises ConnectionProblem.
+    redis-py's reshaping, on a single connection, with a limit of time and size for each exchange (reader.py).
+    Raises ConnectionProblem.
     """
     arguments = dict(
         socket_timeout=params["login_timeout"],
@@ -154,6 +160,8 @@ def open_client(params, anonymous=False):
     try:
         client = redis.Redis(**arguments)
         client.response_callbacks.clear()
+        if not LIBRARY_MISSING:
+            limit(client, redis, params["login_timeout"])
         _ping(client)
     except (redis.RedisError, OSError, ValueError) as error:
         problem = explain(error, params)
@@ -197,6 +205,8 @@ def explain(error: Exception, params: dict) -> ConnectionProblem:
     """Turn an exception of redis-py into a ConnectionProblem that names the cause and the fix."""
     where, text = endpoint(params), str(error)
     user = params.get("login_user") or "default"
+    if isinstance(error, redis.TimeoutError) and "complete" in text:
+        return ConnectionProblem("timeout", "%s kept on answering, but %s: that is no Redis server." % (where, text))
     if isinstance(error, redis.TimeoutError) or "timed out" in text:
         return ConnectionProblem(
             "timeout",
@@ -242,3 +252,31 @@ def pipeline(client, commands):
     for command in commands:
         batch.execute_command(*command)
     return batch.execute(raise_on_error=False)
+
+
+@contextlib.contextmanager
+def borrowed(client):
+    """Give the connection of a client, connected, for as long as the block takes."""
+    pool = client.connection_pool
+    connection = pool.get_connection(*(() if REDIS_PY_VERSION >= (5, 3) else ("PING",)))
+    try:
+        yield connection
+    finally:
+        pool.release(connection)
+
+
+def first_lines(client, commands):
+    """Send the commands one after the other; give the first line of each reply, which must not have more.
+
+    redis-py takes a refused login for the end of the connection: it closes it, or reads the same refusal again for
+    each later reply. Raises as the socket and the library do. The connection is closed afterwards.
+    """
+    with borrowed(client) as connection:
+        reader = Reader(connection._sock, connection._sock.gettimeout(), redis.exceptions, str)
+        try:
+            for command in commands:
+                reader.begin()
+                connection._sock.sendall(b"".join(connection.pack_command(*command)))
+                yield reader.line()
+        finally:
+            connection.disconnect()

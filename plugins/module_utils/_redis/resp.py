@@ -4,21 +4,17 @@
 
 """What _redis/connection.py needs of redis-py, for a host without it: a proof must not have to install anything first.
 
-The names are redis-py's. RESP2 over one connection; the server may be hostile, so replies have limits of time and size.
+The names are redis-py's. RESP2 over one connection.
 """
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl as tls
 import sys
-import time
 
-REPLY_BYTES = 64 * 1024 * 1024
-REPLY_ENTRIES = 1_000_000
-LINE_BYTES = 64 * 1024
-DEPTH = 16
+from .reader import Reader
+
 # What redis-py strips from the text of an error.
 _STRIPPED = ("ERR", "LOADING", "NOPERM", "READONLY", "EXECABORT", "NOSCRIPT")
 
@@ -68,9 +64,8 @@ _KINDS = {
 }
 
 
-def error_of(line):
-    """Return the exception for an error reply, without its leading -."""
-    said = line.decode("utf-8", "replace")
+def error_of(said):
+    """Return the exception for the text of an error reply."""
     code, _blank, rest = said.partition(" ")
     if said.startswith("ERR max number of clients"):
         return ConnectionError(rest)
@@ -85,7 +80,7 @@ class Redis:
         self.login = [word for word in (username, password) if word is not None] if password is not None else []
         self.seconds = options.get("socket_timeout") or 5.0
         self.response_callbacks, self.connection_pool = {}, self
-        self._sock, self._buffer = None, b""
+        self._sock, self._reader = None, None
 
     def execute_command(self, *words):
         (reply,) = self.exchange([words])
@@ -106,7 +101,7 @@ class Redis:
     def disconnect(self):
         if self._sock is not None:
             self._sock.close()
-        self._sock, self._buffer = None, b""
+        self._sock, self._reader = None, None
 
     close = disconnect
 
@@ -118,9 +113,9 @@ class Redis:
         """Send all commands, return their replies, errors among them. Raises what ends a connection."""
         self._open()
         try:
-            self._sock.settimeout(self.seconds)
+            self._reader.begin()
             self._sock.sendall(b"".join(part for words in commands for part in self.pack_command(*words)))
-            replies = [_Reply(self).read() for _command in commands]
+            replies = [self._reader.read() for _command in commands]
         except (OSError, RedisError) as error:
             self.disconnect()
             raise _translated(error) from error
@@ -136,6 +131,8 @@ class Redis:
             self._sock = self._connect()
         except OSError as error:
             raise _translated(error) from error
+        self._sock.settimeout(self.seconds)
+        self._reader = Reader(self._sock, self.seconds, exceptions, error_of)
         if self.login:
             (reply,) = self.exchange([["AUTH", *self.login]])
             if isinstance(reply, ResponseError):
@@ -158,21 +155,6 @@ class Redis:
             context.load_cert_chain(self.options["ssl_certfile"], self.options["ssl_keyfile"])
         return context.wrap_socket(connection, server_hostname=self.place[0])
 
-    def receive(self, until):
-        """Read more into the buffer. until: time.monotonic() at which it is too late."""
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("Timeout reading from socket")
-        self._sock.settimeout(left)
-        part = self._sock.recv(65536)
-        if not part:
-            raise ConnectionError("Connection closed by server.")
-        self._buffer += part
-
-    def take(self, number):
-        taken, self._buffer = self._buffer[:number], self._buffer[number:]
-        return taken
-
 
 class _Batch:
     def __init__(self, client):
@@ -183,56 +165,6 @@ class _Batch:
 
     def execute(self, raise_on_error=False):
         return self.client.exchange(self.commands)
-
-
-class _Reply:
-    """One reply while it is read."""
-
-    def __init__(self, client):
-        self.client, self.until = client, time.monotonic() + client.seconds
-        self.bytes, self.entries = REPLY_BYTES, REPLY_ENTRIES
-
-    def read(self, depth=0):
-        line = self._line()
-        kind, rest = line[:1], line[1:]
-        if kind == b"+":
-            return rest
-        if kind == b"-":
-            return error_of(rest)
-        if kind not in (b":", b"$", b"*") or not re.fullmatch(rb"[+-]?\d{1,19}", rest):
-            raise InvalidResponse("Protocol Error: %r" % line[:40])
-        number = int(rest)
-        if kind == b":" or number < 0:
-            return number if kind == b":" else None
-        if kind == b"$":
-            return self._bulk(number)
-        self.entries -= number
-        if self.entries < 0 or depth >= DEPTH:
-            raise InvalidResponse("a reply has more than %d entries, or is too deep" % REPLY_ENTRIES)
-        return [self.read(depth + 1) for _entry in range(number)]
-
-    def _line(self):
-        while (end := self.client._buffer.find(b"\r\n")) < 0:
-            if len(self.client._buffer) > LINE_BYTES:
-                raise InvalidResponse("Protocol Error: a line without end")
-            self.client.receive(self.until)
-        self._spend(end)
-        return self.client.take(end + 2)[:-2]
-
-    def _bulk(self, number):
-        self._spend(number)
-        parts, missing = [], number + 2
-        while missing:
-            if not self.client._buffer:
-                self.client.receive(self.until)
-            parts.append(self.client.take(missing))
-            missing -= len(parts[-1])
-        return b"".join(parts)[:-2]
-
-    def _spend(self, number):
-        self.bytes -= number
-        if self.bytes < 0:
-            raise InvalidResponse("a reply has more than %d bytes" % REPLY_BYTES)
 
 
 def _translated(error):

@@ -111,28 +111,23 @@ class Sentinel:
         """
         self._expect(self.ask([["FLUSHCONFIG"]])[0])
 
-    def filed(self, path=None):
+    def filed(self, path):
         """Return what the Sentinel's own file says of the group; see parse_file().
 
         SENTINEL MASTER does not show the login for the data nodes; the file that the Sentinel writes at each change
-        does.
+        does. Where it is, a Sentinel could say as it likes.
         """
         try:
-            info = text(self.client.execute_command("INFO", "server"))
-        except (redis_connection.redis.RedisError, OSError) as error:
-            raise redis_connection.explain(error, self.params) from error
-        path = path or re.search(r"^config_file:(.*?)\r?$", info + "\nconfig_file:", re.MULTILINE)[1]
-        try:
-            found = files.read(path)
-            if found is None:
-                raise Refused("there is none")
-            return parse_file(found, self.name)
-        except Refused as error:
+            found, reason = files.read(path), "there is none"
+        except Refused as refused:
+            found, reason = None, str(refused)
+        if found is None:
             raise redis_connection.ConnectionProblem(
                 "permission",
                 "The Sentinel's file %s can't be read (%s), and nothing else tells its login for the data nodes: run "
-                "this on the Sentinel's host with become, or set config_file to where that file is." % (path, error),
-            ) from error
+                "this on the Sentinel's host with become, or set config_file to where that file is." % (path, reason),
+            )
+        return parse_file(found, self.name)
 
     def close(self):
         self.client.close()

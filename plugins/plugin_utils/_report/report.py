@@ -12,15 +12,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count, finding
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._audit.findings import count
 
+from .believed import AUDITED, by_name, lacking, not_audited
 from .waivers import apply_waivers
 
 SCHEMA_VERSION = 1
 WIDTH = 80
+# Of lists and dicts around findings.
+DEEPEST = 20
 SEVERITIES = ("critical", "high", "medium", "low")
-# The control that fails when a host or a check gave no result.
-AUDITED = "RH-AUD-01"
 # The state of a control on a host is the worst of its findings.
 _WORST_FIRST = ("fail", "error", "waived", "pass", "skipped")
 # How much of a finding's expected and actual text is shown.
@@ -28,33 +29,46 @@ _SHOWN = 200
 _MISSING = "not checked"
 
 
-def findings_of(result, proves=""):
+def findings_of(result, proves="", depth=0):
     """Return all findings in a list of findings, a registered result, a loop's result, or several of any of these.
 
     A result without findings that was not skipped becomes a finding with status error: the check has not run. proves:
-    what is then not known; a dict with results may say it.
+    what is then not known; a dict with results may say it. It may also say for which names the policy wants the check
+    (of), and controls that some of them need beside (also): what is missing then is an error, skipped or not.
     """
+    if depth > DEEPEST:
+        return [not_audited("its results are more than %d levels deep" % DEEPEST, proves=proves)]
     if isinstance(result, Mapping):
         if "id" in result and "status" in result:
             return [dict(result)]
         for name in ("results", "findings"):
             if name in result:
-                return findings_of(result[name], result.get("proves", proves))
+                found = findings_of(result[name], result.get("proves", proves), depth + 1)
+                return found + (_unproved(result) if "of" in result else [])
         if result and all(isinstance(part, (list, tuple)) for part in result.values()):
-            return [entry for part in result.values() for entry in findings_of(part, proves)]
+            return [entry for part in result.values() for entry in findings_of(part, proves, depth + 1)]
         if result.get("skipped"):
             return []
         # As the roles call what they loop over.
-        instance = result.get("__redis_name") or (result.get("__pki_server") or {}).get("name", "")
+        instance = result.get("__redis_name") or result.get("__pki_name", "")
         return [not_audited(result.get("msg") or "the check returned no findings", instance, proves)]
     if isinstance(result, (list, tuple)):
-        return [entry for part in result for entry in findings_of(part, proves)]
-    return [not_audited("instead of findings there is %r" % (result,))]
+        return [entry for part in result for entry in findings_of(part, proves, depth + 1)]
+    return [not_audited("instead of findings there is %.200r" % (result,))]
 
 
-def not_audited(why, instance="", proves=""):
-    """Return the finding for a host or a check that gave no result. proves: the controls that it would have proved."""
-    return finding(AUDITED, "error", "the check gives a result", why, instance=instance, subject=proves)
+def _unproved(check):
+    """Return an error for each name for which the policy wants a check that has not said all that it always says."""
+    results, found = by_name(check["results"]), []
+    for name in map(str, check["of"]):
+        said = findings_of(results.get(name, []))
+        if any(one["id"] == AUDITED and one["status"] == "error" for one in said):
+            continue
+        more = [control for control, names in check.get("also", {}).items() if name in names]
+        missing = lacking(check["proves"], more, [str(one["id"]) for one in said])
+        if missing:
+            found.append(not_audited("the policy wants this proved, and the check says nothing of it", name, missing))
+    return found
 
 
 def once(findings):

@@ -159,12 +159,27 @@ def test_an_expired_waiver_does_not_apply_and_says_so(tmp_path):
     assert "The waiver for RH-NET-01 ended on 2020-01-31 and does not apply." in output
 
 
-def test_what_is_no_finding_is_refused(tmp_path):
-    strange = {**OPEN, "status": "perhaps"}
-    outcome, written, _output = run(tmp_path, {"h1": {"found": [strange]}})
+STRANGE = {
+    "no status": [{**OPEN, "status": "perhaps"}],
+    "no control": [{**OPEN, "id": "RH-XXX-01"}],
+    "no text": [{**OPEN, "actual": [1]}],
+    "escape": [{**OPEN, "subject": "\x1b]0;owned\x07"}],
+    "deep": json.loads("[" * 60 + "]" * 60),
+    "no names": [{"proves": 7, "of": 8, "results": 9}],
+    "nothing": [{"proves": "RH-HST", "of": ["default"], "results": [{"skipped": True}]}],
+}
+
+
+def test_what_is_no_finding_is_an_error_of_its_host_and_the_others_have_their_report(tmp_path):
+    hosts = {"good": {"found": [GOOD]}, **{name.replace(" ", "_"): {"found": found} for name, found in STRANGE.items()}}
+    outcome, written, output = run(tmp_path, hosts)
     assert outcome["failed"] is True
-    assert "celebrum_findings of h1 has what is no finding" in outcome["msg"]
-    assert written is None
+    assert list(written["hosts"]) == list(hosts)
+    found = {host: [(one["id"], one["status"]) for one in written["findings"] if one["host"] == host] for host in hosts}
+    assert found.pop("good") == [("RH-ACL-01", "pass")]
+    assert found.pop("escape") == [("RH-NET-01", "fail")]
+    assert set(map(tuple, found.values())) == {(("RH-AUD-01", "error"),)}
+    assert "\x1b" not in output + json.dumps(written) and "\\u001b" not in json.dumps(written)
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path):

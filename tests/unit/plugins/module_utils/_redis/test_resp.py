@@ -7,7 +7,10 @@ import threading
 import time
 
 import pytest
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import resp as redis_resp
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis import (
+    reader as redis_reader,
+    resp as redis_resp,
+)
 
 
 @pytest.fixture
@@ -85,6 +88,6 @@ def test_a_server_that_sends_byte_by_byte_has_a_limit_of_time(ask):
 
 
 def test_a_reply_that_is_too_big_is_not_read(ask, monkeypatch):
-    monkeypatch.setattr(redis_resp, "REPLY_BYTES", 1000)
+    monkeypatch.setattr(redis_reader, "EXCHANGE_BYTES", 1000)
     with pytest.raises(redis_resp.InvalidResponse, match="more than 1000 bytes"):
         ask([b"*3\r\n" + b"$400\r\n" + b"x" * 400 + b"\r\n", b"$700\r\n"])
