@@ -17,10 +17,10 @@ import os
 import re
 import secrets
 import stat
-import types
 
-from .._config import guarded_file as guarded
 from .._errors import Refused
+from .._host import files as host_files
+from .._host.paths import opened_directory
 from . import certificates
 
 CA, CERTIFICATE, KEY = "ca.crt", "redis.crt", "redis.key"
@@ -51,17 +51,24 @@ def read(path):
     Raises Refused for what is no plain file of ours.
     """
     place = _led_to(path)
-    found = {name: guarded.read(os.path.join(place, name)) for name in MODES} if place else {}
+    found = {name: host_files.read(os.path.join(place, name)) for name in MODES} if place else {}
     if None in found.values():
         return {}
     # What is not UTF-8 is no PEM either.
     return {name: "" if re.search("[\udc80-\udcff]", text) else pem(text) for name, text in found.items()}
 
 
+@contextlib.contextmanager
+def _parent(path):
+    """Give a handle of the directory that the link is in, None when that is missing."""
+    with opened_directory(os.path.dirname(os.path.abspath(path))) as (handle, _ours_alone):
+        yield handle
+
+
 def _led_to(path):
     """Return the directory that the link leads to, None when there is nothing."""
     base = os.path.basename(path)
-    with guarded.open_folder(path) as parent:
+    with _parent(path) as parent:
         status = _status(parent, base)
         if status is None:
             return None
@@ -95,7 +102,7 @@ def _ours(base):
 
 def place_problem(path, parent_needed=True):
     """Return why the link can't be made at this path, '' when it can."""
-    with guarded.open_folder(path) as parent:
+    with _parent(path) as parent:
         status = _status(parent, os.path.basename(path))
         if status and stat.S_ISDIR(status.st_mode):
             return (
@@ -110,7 +117,7 @@ def place_problem(path, parent_needed=True):
 def attribute_changes(path, uid, gid):
     """Return {path: (mode, uid, gid) as they are} of the installed directory and files that have other ones."""
     place, found = _led_to(path), {}
-    with guarded.open_folder(os.path.join(place, KEY)) as handle:
+    with opened_directory(place) as (handle, _ours_alone):
         statuses = {place: (os.fstat(handle), FOLDER_MODE)}
         statuses.update({os.path.join(place, name): (_status(handle, name), mode) for name, mode in MODES.items()})
     for name, (status, mode) in statuses.items():
@@ -130,14 +137,13 @@ def install(path, files, uid, gid):
     parent_path, base = os.path.split(path)
     before, changed = _led_to(path), read(path) != files
     new = "%s-%s" % (base, secrets.token_hex(8))
-    with guarded.open_folder(path) as parent:
+    with _parent(path) as parent:
         if parent is None:
             raise Refused("The folder %s is missing: install the server first." % parent_path)
         os.mkdir(new, 0o700, dir_fd=parent)
         try:
             for name, mode in MODES.items():
-                attributes = types.SimpleNamespace(params=dict(owner=str(uid), group=str(gid), mode=mode))
-                guarded.write(attributes, os.path.join(parent_path, new, name), files[name])
+                host_files.write(os.path.join(parent_path, new, name), files[name], str(uid), str(gid), mode)
             with _opened(new, parent) as handle:
                 os.fchown(handle, uid, gid)
                 os.fchmod(handle, FOLDER_MODE)
@@ -153,7 +159,7 @@ def install(path, files, uid, gid):
 
 def has_previous(path):
     """Return whether the files before the last change are still there."""
-    with guarded.open_folder(path) as parent:
+    with _parent(path) as parent:
         status = _status(parent, os.path.basename(path) + PREVIOUS)
         return status is not None and stat.S_ISLNK(status.st_mode)
 
@@ -161,7 +167,7 @@ def has_previous(path):
 def remove_previous(path):
     """Remove the files before the last change, and what an interrupted run has left."""
     base = os.path.basename(path)
-    with guarded.open_folder(path) as parent:
+    with _parent(path) as parent:
         os.unlink(base + PREVIOUS, dir_fd=parent)
         _clean(parent, base)
 

@@ -11,8 +11,8 @@ import grp
 import os
 import time
 
-from .._config import guarded_file as guarded
 from .._errors import Refused
+from .._host import files as host_files
 from . import certificates, files as tls_files
 
 
@@ -68,7 +68,7 @@ class Certificate:
         }
 
     def _staged_key(self):
-        key = guarded.read(self.params["key_file"])
+        key = host_files.read(self.params["key_file"])
         if key is None:
             raise Refused("key_file %s can't be read: there is no such file." % self.params["key_file"])
         return key
