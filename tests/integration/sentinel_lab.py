@@ -101,12 +101,12 @@ class Group:
             **{"master_host": "127.0.0.1", "master_port": self.data[0].port, "quorum": 2},
             **{"down_after_milliseconds": self.down_after, "failover_timeout": 5000, "parallel_syncs": 1, "timeout": 0},
             **{"auth_user": "sentinel", "auth_pass": WATCHER, "sentinel_user": "peer", "sentinel_pass": PEER},
-            "config_file": str(self.sentinels[number].file),
             **{"renamed_commands": {"CONFIG": "the-new-config", "FLUSHALL": ""}, **self.tls, **more},
         }
 
     def run(self, number, check=False, **more):
-        result = self.run_module("redis_sentinel", self.options(number, **more), check=check, diff=True)
+        options = {"config_file": str(self.sentinels[number].file), **self.options(number, **more)}
+        result = self.run_module("redis_sentinel", options, check=check, diff=True)
         for secret in (SECRET, WATCHER, PEER, REPLICA):
             told = {key: value for key, value in result.items() if key != "invocation"}
             assert secret not in str(told)
