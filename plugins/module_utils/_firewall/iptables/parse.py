@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from ..evaluate import ACCEPT, JUDGED_MODULES, JUDGES, Rule, Ruleset, parse_network
+
+QUOTED = re.compile(r"[\"'\\]")
 
 
 def parse(text, table):
@@ -20,7 +23,8 @@ def parse(text, table):
             current = line[1:]
         if current != table:
             continue
-        words = shlex.split(line) if line.startswith("-A ") else line.split()
+        # Only where it has to: of 10,000 rules it takes a second.
+        words = shlex.split(line) if line.startswith("-A ") and QUOTED.search(line) else line.split()
         if line.startswith(":"):
             chains.setdefault(words[0][1:], [])
             policies[words[0][1:]] = words[1]
