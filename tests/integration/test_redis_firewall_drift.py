@@ -172,6 +172,87 @@ def test_guard_mends_the_order_and_nothing_else(iptables_lab):
     assert lab.script("guard") == 0
 
 
+BANS = {
+    "fail2ban": "iptables -N f2b; iptables -A f2b -s 192.0.2.1 -j REJECT; iptables -A f2b -j RETURN;"
+    "iptables -I INPUT -p tcp -j f2b",
+    "containers": "iptables -N f2b; iptables -A f2b -s 192.0.2.1 -j DROP; iptables -I DOCKER-USER -j f2b;"
+    "iptables -t mangle -I FORWARD -s 192.0.2.1 -j DROP",
+    "IPv6": "ip6tables -N f2b; ip6tables -A f2b -s 2001:db8::1 -j DROP; ip6tables -I INPUT -j f2b",
+}
+
+
+@pytest.mark.parametrize("name", BANS)
+def test_what_only_drops_may_come_first(iptables_lab, name):
+    lab = iptables_lab
+    lab.apply()
+    lab.sh(BANS[name])
+    before = lab.rules()
+    assert lab.failing() == []
+    assert not lab.apply()["changed"]
+    for verb in ("check", "guard", "apply"):
+        assert lab.script(verb) == 0
+    assert lab.rules() == before
+    # Once it lets somebody in, it has to go behind.
+    tables = "ip6tables" if name == "IPv6" else "iptables"
+    lab.sh(f"{tables} -A f2b -j ACCEPT")
+    assert lab.failing() != []
+    assert lab.script("check") != 0
+    assert lab.script("guard") == 0
+    assert lab.failing() == []
+
+
+def cut(path, start, end="^COMMIT$"):
+    return f"sed -i '/{start}/,/{end}/d' {path}"
+
+
+V4, V6, NFT = "/etc/redis-ports-block/rules.v4", "/etc/redis-ports-block/rules.v6", "/etc/redis-ports-block/rules.nft"
+INCOMPLETE = {
+    "no mangle": ("iptables", cut(V4, "^.mangle$")),
+    "no mangle, IPv6": ("iptables", cut(V6, "^.mangle$")),
+    "no filter": ("iptables", cut(V4, "^.filter$")),
+    "an empty section": ("iptables", f"sed -i '/^.mangle/,/^COMMIT/{{/^[:-]/d}}' {V6}"),
+    "no drop at the end": ("iptables", f"sed -i '/^-A REDIS-PORTS .*DROP$/d' {V4}"),
+    "no drop of a container's port": ("iptables", f"sed -i '/--comment redis_hardening -j DROP$/d' {V6}"),
+    "no chain for containers": ("iptables", f"sed -i '/REDIS-PORTS-DOCKER/d' {V4}"),
+    "nothing but its end": ("iptables", f"echo COMMIT > {V6}"),
+    "cut off": ("iptables", f"sed -i '$d' {V4}"),
+    "nothing": ("iptables", f": > {V4}"),
+    "no chain": ("nftables", cut(NFT, "chain containers", "^.}$")),
+    "no drop": ("nftables", f"sed -i '/tcp dport @guarded counter drop/d' {NFT}"),
+    "an empty table": ("nftables", f"printf 'table inet redis_ports {{\\n}}\\n' > {NFT}"),
+    "nothing, nft": ("nftables", f": > {NFT}"),
+}
+
+
+@pytest.mark.parametrize(("backend", "script"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_rules_that_are_not_whole_take_nothing_away(settled_labs, backend, script):
+    lab = settled_labs(backend)
+    before = lab.own_rules()
+    lab.sh("rm -rf /run/spoilt; cp -r /etc/redis-ports-block /run/good")
+    lab.sh(script)
+    lab.sh("cp -r /etc/redis-ports-block /run/spoilt")
+    for verb in ("apply", "check", "guard", "rehearse /run/spoilt", "try /run/spoilt 0"):
+        # The rehearsal is in a network of its own.
+        command = f"unshare --net {SCRIPT} {verb}" if verb.startswith("rehearse") else f"{SCRIPT} {verb}"
+        assert lab.sh(command, check=False).returncode != 0, verb
+        assert lab.own_rules() == before
+    lab.sh("rm -rf /etc/redis-ports-block /run/spoilt; mv /run/good /etc/redis-ports-block")
+    assert lab.script("apply") == 0
+    assert lab.own_rules() == before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_notice_to_which_nobody_is_led(tmp_path, backend):
+    with firewall_lab.Lab(tmp_path, backend) as lab:
+        lab.apply({**firewall_lab.POLICY, "reserved_audience": "notice"})
+        assert lab.script("check") == 0
+        lab.sh(cut(V4, "^.nat$") if backend == "iptables" else f"sed -i '/redirect to/d' {NFT}")
+        for verb in ("apply", "check"):
+            assert lab.script(verb) != 0
+        nat = "iptables-save -t nat" if backend == "iptables" else "nft list table inet redis_ports"
+        assert "63790" in lab.sh(nat).stdout
+
+
 def test_guard_of_a_table_mends_nothing(tmp_path):
     with firewall_lab.Lab(tmp_path, "nftables") as lab:
         lab.apply()

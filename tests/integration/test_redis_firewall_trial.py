@@ -169,3 +169,110 @@ def test_no_timer_no_trial(lab):
     assert "the rules before are back" in result["msg"]
     assert lab.own_rules() == before
     assert lab.script("check") == 0
+
+
+def stand_in(lab, command, script):
+    """Put a script in the place of a command that redis-ports-block calls."""
+    host_file(lab, f"/usr/sbin/{command}").write_text(f"#!/bin/sh\n{script}\n")
+    lab.sh(f"chmod 755 /usr/sbin/{command}")
+
+
+def kept(lab):
+    """Return the names and texts of the rules that outlive the host's next start."""
+    folder = host_file(lab, "/etc/redis-ports-block")
+    return {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.name.startswith("rules.")}
+
+
+def after_a_start(lab):
+    """As a start of the host: what is in /run and in the kernel is gone."""
+    lab.sh("[ ! -e /run/rollback ] || kill $(cat /run/rollback); rm -rf /run/rollback /run/redis-ports-block")
+    lab.lose_all_rules()
+    assert lab.script("apply") == 0
+    assert lab.script("check") == 0
+    return lab.own_rules()
+
+
+@pytest.mark.parametrize("verb", ["cp", "chmod", "sync", "mv"])
+@pytest.mark.parametrize("part", ["rules.v4", "rules.v6"])
+def test_rules_that_can_not_be_written_are_not_kept(lab, verb, part):
+    lab.apply()
+    before, files = lab.own_rules(), kept(lab)
+    lab.apply(OTHER | {"rollback_after": 60})
+    part = "/next" if verb == "mv" else part
+    stand_in(lab, verb, f'case "$*" in *{part}*) exit 1 ;; esac\nexec /usr/bin/{verb} "$@"')
+    assert "could not be kept" in lab.module("redis_firewall", CONFIRM)["msg"]
+    assert kept(lab) == files
+    assert on_trial(lab)
+    assert host_file(lab, "/run/rollback").exists(), "the timer still runs"
+    lab.sh(f"rm /usr/sbin/{verb}")
+    lab.time_is_up()
+    wait_for(lambda: not on_trial(lab) and lab.own_rules() == before)
+    assert kept(lab) == files
+    # And without a timer.
+    stand_in(lab, verb, f'case "$*" in *{part}*) exit 1 ;; esac\nexec /usr/bin/{verb} "$@"')
+    assert "the rules before are back" in lab.module("redis_firewall", OTHER)["msg"]
+    assert (lab.own_rules(), kept(lab)) == (before, files)
+    lab.sh(f"rm /usr/sbin/{verb}")
+    lab.apply(OTHER)
+    assert kept(lab) != files
+
+
+KILLED = {
+    "before they are copied": ("cp", "rules.v4", False),
+    "between the two": ("cp", "rules.v6", False),
+    "before they count": ("mv", "next.new", False),
+    "before any is in its place": ("ln", "rules.v4", True),
+    "when one is in its place": ("ln", "rules.v6", True),
+    "when both are": ("systemctl", "stop", True),
+}
+
+
+@pytest.mark.parametrize(("verb", "part", "new"), KILLED.values(), ids=KILLED)
+def test_whatever_ends_it_the_rules_are_of_one_policy(lab, verb, part, new):
+    """A crash of the host: the next start has all old rules, or all new ones."""
+    lab.apply()
+    old = kept(lab), lab.own_rules()
+    lab.apply(OTHER | {"rollback_after": 60})
+    during = lab.own_rules()
+    real = f"{lab.folder}/bin/systemctl" if verb == "systemctl" else f"/usr/bin/{verb}"
+    stand_in(lab, verb, f'case "$*" in *{part}*) kill -9 $PPID; exit 1 ;; esac\nexec {real} "$@"')
+    assert lab.script("commit") != 0
+    lab.sh(f"rm /usr/sbin/{verb}; cp {lab.folder}/bin/systemctl /usr/sbin")
+    found = after_a_start(lab)
+    if not new:
+        assert (kept(lab), found) == old
+        assert lab.apply(OTHER)["changed"]
+    assert lab.own_rules() == during
+    assert lab.apply(OTHER)["differences"] == []
+    assert kept(lab) != old[0]
+    assert sorted(path.name for path in host_file(lab, "/etc/redis-ports-block").iterdir()) == ["rules.v4", "rules.v6"]
+
+
+def test_the_backend_changes_in_one_step_too(lab):
+    lab.apply()
+    lab.backend = "nftables"
+    lab.apply(OTHER | {"rollback_after": 60})
+    stand_in(lab, "ln", "kill -9 $PPID")
+    assert lab.script("commit") != 0
+    lab.sh("rm /usr/sbin/ln")
+    after_a_start(lab)
+    assert list(kept(lab)) == ["rules.nft"]
+    assert not lab.apply(OTHER)["changed"]
+
+
+def test_rules_are_on_the_disk_before_they_count(lab):
+    lab.apply()
+    lab.apply(OTHER | {"rollback_after": 60})
+    for verb in ("sync", "mv", "cp"):
+        stand_in(lab, verb, f'echo {verb} "$@" >> /run/calls\nexec /usr/bin/{verb} "$@"')
+    lab.apply(CONFIRM)
+    log = [
+        line.replace("/etc/redis-ports-block", "K") for line in host_file(lab, "/run/calls").read_text().splitlines()
+    ]
+    assert [line for line in log if not line.startswith("cp ")][:5] == [
+        "sync K/next.new/rules.v4",
+        "sync K/next.new/rules.v6",
+        "sync K/next.new",
+        "mv K/next.new K/next",
+        "sync K",
+    ]

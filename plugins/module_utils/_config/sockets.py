@@ -114,34 +114,41 @@ def _plain(address):
     return str(mapped or address)
 
 
-def expected(bind, ports):
+def expected(bind, ports, ends=()):
     """Return ({(address, port)} that may be listened on, and those of them that must be).
 
-    bind: the declared addresses; a leading '-' says that an address may be missing on the host.
+    bind: the declared addresses; a leading '-' says that an address may be missing on the host. ends: what is listened
+    on: of a name's addresses a server takes one.
     """
     may, must = set(), set()
     for word in bind:
-        for address in _addresses(word.removeprefix("-")):
-            for port in ports:
-                may.add((address, port))
-                if not word.startswith("-"):
-                    must.add((address, port))
+        addresses = _addresses(word.removeprefix("-"))
+        for port in ports:
+            places = [(address, port) for address in addresses]
+            may.update(places)
+            if not word.startswith("-"):
+                must.add(next((place for place in places if place in ends), places[0]))
     return may, must
 
 
 def _addresses(word):
+    """Return the addresses of a word of bind, one of which is listened on, as the kernel's list has them."""
     if word in ("*", "0.0.0.0"):  # noqa: S104
         return ["0.0.0.0"]  # noqa: S104
     if word in ("::*", "::"):
         return ["::"]
     try:
-        return [str(ipaddress.ip_address(word))]
+        # The kernel's list has no interface.
+        return [_plain(ipaddress.ip_address(word.partition("%")[0]))]
     except ValueError:
         pass
+    # As Redis asks: a word without a colon is IPv4.
+    family = socket.AF_INET6 if ":" in word else socket.AF_INET
     try:
-        return sorted({str(entry[4][0]) for entry in socket.getaddrinfo(word, None, type=socket.SOCK_STREAM)})
-    except OSError:
+        found = socket.getaddrinfo(word, None, family, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
         return [word]
+    return list(dict.fromkeys(entry[4][0].partition("%")[0] for entry in found))
 
 
 def spelled(ends):

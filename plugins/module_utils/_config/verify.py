@@ -84,7 +84,7 @@ class Verify:
             unknown = self._unknown(control, expected, *declared)
             actual = ", ".join(self._says(name) for name in declared) + " (its sockets can't be seen from here)"
             return unknown or self._verdict(control, all(map(self._is, declared)), expected, actual)
-        may, must = sockets.expected(self.wanted["bind"], self._ports())
+        may, must = sockets.expected(self.wanted["bind"], self._ports(), self.ends)
         extra, missing = self.ends - may, must - self.ends
         actual = "listens on %s" % (sockets.spelled(self.ends) or "no TCP port")
         if missing:

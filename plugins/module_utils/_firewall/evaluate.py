@@ -11,6 +11,7 @@ worst of it.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 
@@ -57,17 +58,33 @@ class Ruleset:
     chains: dict
     policies: dict
 
-    def interfaces(self):
-        """Return the interfaces that rules speak of, and one of which none does: all others fare like it."""
-        names = {ELSEWHERE}
-        for rules in self.chains.values():
-            for rule in rules:
-                names.update(
-                    value[:-1] + "77" if value.endswith("+") else value
-                    for option, _negated, value in rule.conditions
-                    if option == "-i"
-                )
-        return sorted(names)
+    @functools.cached_property
+    def known(self):
+        """What has been found out of these rules already, for who asks again."""
+        return {}
+
+    def interfaces(self, hook=None):
+        """Return the interfaces that rules behind a hook (or all rules) speak of, and one of which none does: all
+        others fare like it."""
+        if hook not in self.known:
+            names = {ELSEWHERE}
+            for chain in self.chains if hook is None else self._behind(hook):
+                for rule in self.chains[chain]:
+                    names.update(
+                        value[:-1] + "77" if value.endswith("+") else value
+                        for option, _negated, value in rule.conditions
+                        if option == "-i"
+                    )
+            self.known[hook] = sorted(names)
+        return self.known[hook]
+
+    def _behind(self, hook):
+        found, waiting = set(), {hook}
+        while waiting:
+            found |= waiting
+            waiting = {rule.target for chain in waiting for rule in self.chains.get(chain, ())}
+            waiting = {chain for chain in waiting if chain in self.chains and chain not in found}
+        return found & set(self.chains)
 
 
 def parse_network(text):
@@ -163,7 +180,7 @@ def outcomes(chains, chain, source):
             left = results if rule.goto else results - {RETURN}
             passes = not rule.goto and RETURN in results
         else:
-            left, passes = _target(rule.target), rule.target in PASSING or not rule.target
+            left, passes = effect(rule.target)
         found |= left
         if certain and not passes:
             return found
@@ -177,45 +194,22 @@ def _from(address, sources):
     return True
 
 
-def _target(target):
+def effect(target):
+    """Return (what a target that is no chain may do to a packet, whether the next rule has its turn)."""
     if target in PASSING or not target:
-        return set()
+        return set(), True
     if target in (ACCEPT, RETURN, REDIRECT):
-        return {target}
+        return {target}, False
     # A target that is not known here may let the packet through.
-    return {DROP} if target in (DROP, "REJECT") else {ACCEPT, DROP}
+    return {DROP} if target in (DROP, "REJECT") else {ACCEPT, DROP}, False
 
 
 def verdicts(ruleset, chains, hook, source):
     """Return what may become of the packet in a chain and, where the chain has a policy, by that."""
-    found = outcomes(chains, hook, source)
+    return with_policy(ruleset, hook, outcomes(chains, hook, source))
+
+
+def with_policy(ruleset, hook, found):
     if RETURN in found and ruleset.policies.get(hook) in (ACCEPT, DROP):
         return found - {RETURN} | {ruleset.policies[hook]}
     return found
-
-
-def strangers(chains, family, named):
-    """Return addresses outside the named networks that stand for all others: some that no rule speaks of, and those of
-    the networks that a rule does speak of."""
-    samples = set(STRANGERS[family])
-    for network in spoken_of(chains) - set(named):
-        samples.update(spots(network, named))
-        if int(network[-1]) < 2**network.max_prefixlen - 1:
-            samples.add(network[-1] + 1)
-    return sorted(one for one in samples if not any(one in network for network in named))
-
-
-def spoken_of(chains):
-    """Return the networks that the rules of specialise() speak of."""
-    return {source[0] for rules in chains.values() for _certain, rule in rules for source in rule.sources}
-
-
-def spots(network, others):
-    """Return the addresses of a network at which what is said of others may begin to count, or end."""
-    if not others:
-        return [network[0]]
-    first, last = int(network[0]), int(network[-1])
-    found = {first}
-    for other in others:
-        found.update(spot for spot in (int(other[0]), int(other[-1]) + 1) if first <= spot <= last)
-    return sorted(network[spot - first] for spot in found)

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from .._host import networks as host_networks
-from . import evaluate as evaluator, policy as firewall_policy
+from . import evaluate as evaluator, fates, policy as firewall_policy
 
 # How many problems a finding names.
 SHOWN = 3
@@ -69,19 +68,22 @@ def outer_interfaces(policy, ruleset, hook):
     other places, not on their way to the host."""
     return [
         name
-        for name in ruleset.interfaces()
+        for name in ruleset.interfaces(hook)
         if name != "lo"
         and not (hook != "INPUT" and any(firewall_policy.matches_interface(one, name) for one in policy.bridges))
     ]
 
 
 def _let_in(ruleset, packet, hook, family, named):
-    """Return the first source outside the named ones whose packet is not surely dropped."""
+    """Return a source outside the named ones whose packet is not surely dropped."""
+    return _stranger(ruleset, packet, hook, family, named, lambda outcomes: outcomes != {evaluator.DROP})
+
+
+def _stranger(ruleset, packet, hook, family, named, condition):
+    """Return a source outside the named ones for whose packet the condition holds, see fates.where()."""
     chains = evaluator.specialise(ruleset, packet, hook)
-    for source in evaluator.strangers(chains, family, named):
-        if evaluator.verdicts(ruleset, chains, hook, source) != {evaluator.DROP}:
-            return source
-    return None
+    found = fates.where(ruleset, chains, hook, family, condition)
+    return fates.example(fates.without(found, fates.region(named)), family)
 
 
 def _let_to_notice(ruleset, packet, family, policy):
@@ -90,50 +92,67 @@ def _let_to_notice(ruleset, packet, family, policy):
     readers = policy.named(packet.original_port, family)
     if policy.audience != "notice":
         return _let_in(ruleset, packet, "INPUT", family, readers)
-    chains = evaluator.specialise(ruleset, packet, "INPUT")
-    for source in evaluator.strangers(chains, family, readers) if packet.state == "NEW" else ():
-        if evaluator.DROP not in evaluator.verdicts(ruleset, chains, "INPUT", source):
-            return "%s without a limit" % source
-    return None
+    if packet.state != "NEW":
+        return None
+    source = _stranger(ruleset, packet, "INPUT", family, readers, lambda outcomes: evaluator.DROP not in outcomes)
+    return source and "%s without a limit" % source
 
 
 def closed_doors(policy, family, ruleset, hook):
     """Return in words which named sources the rules may drop. What comes after our chains is Docker's business."""
     found = []
     for port in policy.ports:
-        packet = packets(policy, port, hook, evaluator.ELSEWHERE, "NEW")[0]
-        chains = evaluator.specialise(ruleset, packet, hook)
-        found += [
-            "%d is closed to %s" % (port, part)
-            for part, verdicts in fates(policy.named(port, family, containers=True), ruleset, chains, hook)
-            if evaluator.DROP in verdicts
-        ]
+        named = policy.named(port, family, containers=True)
+
+        def arriving(interface, port=port):
+            return packets(policy, port, hook, interface, "NEW")[0]
+
+        parts = shut_parts(policy, family, ruleset, hook, named, arriving, lambda outcomes: evaluator.DROP in outcomes)
+        found += ["%d is closed to %s" % (port, part) for part in parts]
     return found
 
 
-def fates(named, ruleset, chains, hook):
-    """Yield (who, verdicts) for the named networks, and for parts of them that rules tell from the rest."""
-    others = evaluator.spoken_of(chains) - set(host_networks.outermost(named))
-    for network in named:
-        for source in evaluator.spots(network, others):
-            part = str(network) if source == network[0] else "%s of %s" % (source, network)
-            yield part, evaluator.verdicts(ruleset, chains, hook, source)
+def shut_parts(policy, family, ruleset, hook, named, arriving, is_shut):
+    """Return in words those named networks, or parts of them, that are shut out whichever way they come.
+
+    A client that gets in by one interface is in: by which one it comes is not known here. arriving: makes a packet of
+    an interface. is_shut: says so of the set of what may become of a packet.
+    """
+    shut = fates.region(named)
+    for interface in outer_interfaces(policy, ruleset, hook):
+        if not shut:
+            return []
+        chains = evaluator.specialise(ruleset, arriving(interface), hook)
+        shut = fates.common(shut, fates.where(ruleset, chains, hook, family, is_shut))
+    return [
+        str(network) if first == int(network[0]) else "%s of %s" % (network[first - int(network[0])], network)
+        for network in named
+        for first, _last in fates.common(shut, fates.region([network]))
+    ]
 
 
 def closed_notice(policy, family, rulesets):
     """Return in words from which reserved ports somebody who may see the notice does not get to it."""
     found = []
     for port in policy.reserved if policy.notice else ():
-        sources = {str(network): network[0] for network in policy.named(port, family)}
+        led = _led(policy, family, rulesets, port, lambda outcomes: outcomes == {evaluator.ACCEPT})
+        lost = [str(network) for network in policy.named(port, family) if not fates.holds(led, network[0])]
         if policy.audience == "notice":
-            sources["others"] = evaluator.STRANGERS[family][0]
-        door = evaluator.specialise(rulesets["filter"], led_packet(port), "INPUT")
-        way = evaluator.Packet(evaluator.ELSEWHERE, port, port)
-        chains = evaluator.specialise(rulesets[firewall_policy.NOTICE_TABLE], way, "PREROUTING")
-        for name, source in sources.items():
-            verdicts = evaluator.verdicts(rulesets["filter"], door, "INPUT", source)
             # Others are limited in rate, and so may be dropped.
-            let_in = evaluator.ACCEPT in verdicts and (name == "others" or evaluator.DROP not in verdicts)
-            if not let_in or evaluator.REDIRECT not in evaluator.outcomes(chains, "PREROUTING", source):
-                found.append("%d does not lead %s to the notice" % (port, name))
+            led = _led(policy, family, rulesets, port, lambda outcomes: evaluator.ACCEPT in outcomes)
+            lost += [] if fates.holds(led, evaluator.STRANGERS[family][0]) else ["others"]
+        found += ["%d does not lead %s to the notice" % (port, name) for name in lost]
+    return found
+
+
+def _led(policy, family, rulesets, port, is_let_in):
+    """Return the region of who gets from a reserved port to the notice, by some interface."""
+    door, nat = rulesets["filter"], rulesets[firewall_policy.NOTICE_TABLE]
+    found = []
+    for name in {*outer_interfaces(policy, door, "INPUT"), *outer_interfaces(policy, nat, "PREROUTING")}:
+        chains = evaluator.specialise(door, led_packet(port, name), "INPUT")
+        let_in = fates.where(door, chains, "INPUT", family, is_let_in)
+        chains = evaluator.specialise(nat, evaluator.Packet(name, port, port), "PREROUTING")
+        led = fates.where(nat, chains, "PREROUTING", family, lambda outcomes: evaluator.REDIRECT in outcomes)
+        found = fates.union(found, fates.common(let_in, led))
     return found

@@ -14,6 +14,8 @@ from .files import SBIN
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007 - a host may have an older Python
 SSH_SOCKETS = ("ssh.socket", "sshd.socket")
+# As systemd shows an address and a port, an interface behind them. Not vsock::22, nor a path that ends in :22.
+TCP_SOCKET = re.compile(r"(?m)^Listen=(?:\[[0-9A-Fa-f:.]+\]|[0-9.]+):([0-9]+)(?:%\S+)? \(Stream\)$")
 
 
 def operators_connection() -> tuple[Address, Address, int] | None:
@@ -30,11 +32,30 @@ def operators_connection() -> tuple[Address, Address, int] | None:
                 process = next(line.split()[1] for line in file if line.startswith("PPid:"))
         except OSError:
             return None
-        found = words.get(b"SSH_CONNECTION", b"").decode("ascii", "replace").split()
-        if len(found) == 4 and found[3].isdigit():
-            client, server = (ipaddress.ip_address(found[i].partition("%")[0]) for i in (0, 2))
-            return client, server, int(found[3])
+        found = parse_connection(words.get(b"SSH_CONNECTION", b"").decode("ascii", "replace"))
+        if found:
+            return found
     return None
+
+
+def parse_connection(text: str) -> tuple[Address, Address, int] | None:
+    """Return (client, server, port) of an SSH_CONNECTION, or None where it names no TCP connection.
+
+    Where the client comes by something else, sshd writes 'UNKNOWN 65535 UNKNOWN 65535'.
+    """
+    words = text.split()
+    if len(words) != 4 or not re.fullmatch("[0-9]{1,5}", words[3]) or not 0 < int(words[3]) < 65536:
+        return None
+    try:
+        client, server = (ipaddress.ip_address(words[i].partition("%")[0]) for i in (0, 2))
+    except ValueError:
+        return None
+    return _plain(client), _plain(server), int(words[3])
+
+
+def _plain(address: Address) -> Address:
+    """An IPv4 client of a socket for both is an IPv4 client to the firewall."""
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def ssh_ports(module, declared):
@@ -66,4 +87,4 @@ def ssh_ports(module, declared):
 def socket_ports(text: str) -> list[int]:
     """Return the TCP ports of the active ones of the sockets that `systemctl show` describes."""
     blocks = [block for block in text.split("\n\n") if "ActiveState=active" in block.splitlines()]
-    return [int(port) for block in blocks for port in re.findall(r"(?m)^Listen=\S*:(\d+) \(Stream\)$", block)]
+    return [int(port) for block in blocks for port in TCP_SOCKET.findall(block)]

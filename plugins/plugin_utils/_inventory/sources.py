@@ -87,7 +87,7 @@ class Sources:
         except Exception as error:  # whatever a template of the operator's can fail with
             return [(who, SourceProblem("its variables can't be evaluated: %s" % error))]
         if stated is None:
-            return [(who, str(reached))]
+            return [(who, _without_interface(str(reached)))]
         if not isinstance(stated, (list, tuple)) or not stated:
             return [(who, SourceProblem("its firewall_addresses is no list of addresses"))]
         return [(who, str(text)) for text in stated]
@@ -221,7 +221,12 @@ def _resolve(name):
         answers = _asked(name)
     except (OSError, UnicodeError) as error:
         return getattr(error, "strerror", None) or str(error)
-    return sorted({str(address[0]) for *_rest, address in answers})
+    return sorted({_without_interface(str(address[0])) for *_rest, address in answers})
+
+
+def _without_interface(text):
+    """Return an address without the interface by which the controller reaches it, which is none of the host's."""
+    return text.partition("%")[0]
 
 
 def _asked(name):

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host import networks as host_networks
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.addresses import exposed, width_problems
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host.ssh import parse_connection
 
 from .._inventory.ports import _served, served_ports
 
@@ -55,13 +58,13 @@ def ssh_ports(variables, facts):
     22 is always one of them: behind a port that is forwarded, sshd listens on 22 all the same.
     """
     ports = {22: "SSH's own port"}
-    session = str((facts.get("env") or {}).get("SSH_CONNECTION", "")).split()
+    session = parse_connection(str((facts.get("env") or {}).get("SSH_CONNECTION", "")))
     for source, port in (
-        ("SSH_CONNECTION", session[-1] if len(session) == 4 else None),
+        ("SSH_CONNECTION", session[2] if session else None),
         ("ansible_ssh_port", variables.get("ansible_ssh_port")),
         ("ansible_port", variables.get("ansible_port")),
     ):
-        if str(port).isdigit():
+        if re.fullmatch("[0-9]+", str(port)):
             ports[int(port)] = source
     return ports
 

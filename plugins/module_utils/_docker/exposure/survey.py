@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import replace
 
 from ..._audit.findings import finding, verdict
-from ..._firewall import evaluate as evaluator, policy as firewall_policy
+from ..._firewall import evaluate as evaluator, fates, policy as firewall_policy
 from ..._firewall.iptables import parse as iptables_parse
 from ..._firewall.nftables import evaluate as nftables_evaluate
 from . import endpoints as doors
@@ -116,12 +116,14 @@ class Kernel:
                 (label, ruleset, chain, evaluator.specialise(ruleset, packet, chain))
                 for label, ruleset, chain, packet in self._stages(door, hook, arriving, replace(arriving, **behind))
             ]
-            sources = {one for *_way, chains in tried for one in evaluator.strangers(chains, door.family, known)}
-            for source in sorted(sources):
-                stopper = next((stage for stage in tried if _drops(*stage[1:], source)), None)
-                if stopper is None:
-                    return True, "%s gets through by %s" % (source, interface)
-                stoppers.append(_describe(*stopper, source))
+            left = fates.without(fates.everyone(door.family), fates.region(known))
+            for stage in tried:
+                for words, dropped in _dropped(door.family, *stage):
+                    if fates.common(left, dropped):
+                        left = fates.without(left, dropped)
+                        stoppers.append(words)
+            if left:
+                return True, "%s gets through by %s" % (fates.example(left, door.family), interface)
         return False, "dropped by %s" % " or ".join(dict.fromkeys(stoppers))
 
     def _stages(self, door, hook, arriving, leaving):
@@ -147,16 +149,18 @@ def _arriving(door, interface):
     return evaluator.Packet(interface, door.port, door.port, destination=door.destination)
 
 
-def _drops(ruleset, hook, chains, source):
-    return evaluator.verdicts(ruleset, chains, hook, source) == {evaluator.DROP}
+def _dropped(family, label, ruleset, hook, chains):
+    """Yield (what drops packets, from which sources): each chain that a hook's rule leads to, then the hook itself."""
+    dropped = fates.where(ruleset, chains, hook, family, _is_drop)
+    inner = dict.fromkeys(rule.target for _certain, rule in chains[hook] if rule.target in chains)
+    for target in inner:
+        there = fates.where(ruleset, chains, target, family, _is_drop)
+        yield "%s %s (%s)" % (label, hook, target), fates.common(dropped, there)
+    yield "%s %s" % (label, hook), dropped
 
 
-def _describe(label, _ruleset, hook, chains, source):
-    """Name what drops a packet: the chain that a hook's rule leads to, or else the hook's own rule or policy."""
-    for _certain, rule in chains[hook]:
-        if rule.target in chains and evaluator.outcomes(chains, rule.target, source) == {evaluator.DROP}:
-            return "%s %s (%s)" % (label, hook, rule.target)
-    return "%s %s" % (label, hook)
+def _is_drop(outcomes):
+    return outcomes == {evaluator.DROP}
 
 
 def named(policy, door):

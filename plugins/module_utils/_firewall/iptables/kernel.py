@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ..policy import MARK, NOTICE_TABLE
+from .parse import parse_rule, split
 from .rules import DOCKER_CHAIN, INPUT_CHAIN, TABLES
 
 # The two chains, and the chains of sources that hang below them, named after the first port they serve.
@@ -23,6 +24,8 @@ JUMPS = (
     (NOTICE_TABLE, "PREROUTING", "-p tcp -j " + INPUT_CHAIN),
 )
 _ALL_TABLES = (*TABLES, NOTICE_TABLE)
+# What the rules of a chain may do that is jumped to before ours. (From the chain itself RETURN would let packets in.)
+TURNING_AWAY = ("DROP", "REJECT", "RETURN", "LOG", "NFLOG", "SET")
 
 
 def parse_save(text):
@@ -59,7 +62,8 @@ def differences(kernel, wanted):
 
 
 def jump_differences(kernel, tables=TABLES):
-    """Return in words how the way to our chains, in these tables, differs from JUMPS."""
+    """Return in words how the way to our chains, in these tables, differs from JUMPS. Before a jump may stand
+    what can only turn packets away."""
     found = []
     for table, chain, rule in [jump for jump in JUMPS if jump[0] in tables]:
         way = "%s of %s to %s" % (chain, table, target(rule))
@@ -67,11 +71,29 @@ def jump_differences(kernel, tables=TABLES):
         exact = [number for number, other in jumps if other == rule]
         if not exact:
             found.append("the jump from %s is missing" % way)
-        elif exact[0] != 1:
+        elif not _may_come_before(kernel[table], kernel[table][chain][: exact[0] - 1]):
             found.append("the jump from %s is rule %d, not the first" % (way, exact[0]))
         elif len(jumps) > 1:
             found.append("there are several jumps from %s" % way)
     return found
+
+
+def _may_come_before(chains, rules):
+    """Say whether these rules can only turn packets away: drops, and jumps to chains that do no more, such as those of
+    fail2ban and CrowdSec. They put themselves in front whenever they start, and let nobody in."""
+    judged = {}
+
+    def drops(name):
+        if name not in judged:
+            judged[name] = name in chains
+            targets = {parse_rule(split(rule)).target for rule in chains.get(name, ())}
+            judged[name] = judged[name] and all(one in TURNING_AWAY or not one or drops(one) for one in targets)
+        return judged[name]
+
+    for rule in map(parse_rule, map(split, rules)):
+        if rule.target not in ("DROP", "REJECT") and (rule.goto or not drops(rule.target)):
+            return False
+    return True
 
 
 def target(rule):

@@ -39,7 +39,7 @@ def prove(policy, family, text, shut_elsewhere=()):
     shut_out += closed_notice(policy, family, rulesets)
     return [
         *findings,
-        _finding("RH-NET-03", name + "order of the rules", "the Redis chains come first", order),
+        _finding("RH-NET-03", name + "order of the rules", "before the Redis chains are drops at most", order),
         _finding(
             *("RH-NET-02", name + "named sources", "the rules let them in", [*shut_out, *shut_elsewhere]),
             remediation="Run site.yml; its firewall role puts the rules back."

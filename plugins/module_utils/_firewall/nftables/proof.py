@@ -10,6 +10,7 @@ Our table must close the ports by itself. Whether the named sources get in is up
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from ..._audit.findings import verdict
 from .. import evaluate as evaluator, policy as firewall_policy, proof as firewall_proof
@@ -137,25 +138,31 @@ def misplaced(policy, objects):
 def _shut_by_others(policy, family, others, packet_way):
     """Return in words which named sources one of the others surely drops. others: from other_chains()."""
     found = []
-    for port, packet, networks in _welcome(policy, family, packet_way):
-        arriving = replace(packet, port=packet.original_port)
+    for port, asked, networks in _welcome(policy, family, packet_way):
         for where, ruleset, early in others if networks else ():
-            chains = evaluator.specialise(ruleset, arriving if early else packet, packet_way)
-            found += [
-                "%d is closed to %s by %s" % (port, part, where)
-                for part, verdicts in firewall_proof.fates(networks, ruleset, chains, packet_way)
-                if verdicts == {evaluator.DROP}
-            ]
+
+            def arriving(interface, asked=asked, early=early):
+                packet = asked(interface)
+                return replace(packet, port=packet.original_port) if early else packet
+
+            parts = firewall_proof.shut_parts(
+                *(policy, family, ruleset, packet_way, networks, arriving),
+                lambda outcomes: outcomes == {evaluator.DROP},
+            )
+            found += ["%d is closed to %s by %s" % (port, part, where) for part in parts]
     return found
 
 
 def _welcome(policy, family, packet_way):
-    """Yield (port, packet, networks) for each port: who may come, and how."""
+    """Yield (port, interface -> packet, networks) for each port: how somebody may come, and who."""
     for port in policy.ports:
-        packet = firewall_proof.packets(policy, port, packet_way, evaluator.ELSEWHERE, "NEW")[0]
-        yield port, packet, policy.named(port, family, containers=True)
+
+        def asked(interface, port=port):
+            return firewall_proof.packets(policy, port, packet_way, interface, "NEW")[0]
+
+        yield port, asked, policy.named(port, family, containers=True)
     for port in policy.reserved if policy.notice and packet_way == "INPUT" else ():
-        yield port, firewall_proof.led_packet(port), policy.named(port, family)
+        yield port, partial(firewall_proof.led_packet, port), policy.named(port, family)
 
 
 def other_chains(family, objects, saved, hook, packet_way, judged=()):
@@ -166,8 +173,10 @@ def other_chains(family, objects, saved, hook, packet_way, judged=()):
         tables_of_iptables = {line[1:] for line in saved.splitlines() if line.startswith("*")}
         for place in IPTABLES_CHAINS[packet_way]:
             table, chain = place.split()
+            if place in judged:
+                continue
             ruleset = iptables_parse.parse(saved, table)
-            if chain in ruleset.chains and place not in judged:
+            if chain in ruleset.chains:
                 renamed = {**ruleset.chains, packet_way: ruleset.chains[chain]}
                 policies = {packet_way: ruleset.policies.get(chain, "-")}
                 yield "%s of iptables" % place, evaluator.Ruleset(renamed, policies), place in EARLY

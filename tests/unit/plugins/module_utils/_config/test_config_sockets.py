@@ -94,6 +94,10 @@ def test_the_kernel_agrees_about_this_very_process(tmp_path):
         (["127.0.0.1", "-::1"], {("127.0.0.1", 1), ("::1", 1)}, {("127.0.0.1", 1)}),
         (["*", "-::*"], {("0.0.0.0", 1), ("::", 1)}, {("0.0.0.0", 1)}),
         (["::0001"], {("::1", 1)}, {("::1", 1)}),
+        # The kernel's list has no interfaces.
+        (["fe80::1%eth0"], {("fe80::1", 1)}, {("fe80::1", 1)}),
+        (["-fe80::1%eth0", "fe80::1%2"], {("fe80::1", 1)}, {("fe80::1", 1)}),
+        (["fe80::1%eth0", "fe80::2%eth1"], {("fe80::1", 1), ("fe80::2", 1)}, {("fe80::1", 1), ("fe80::2", 1)}),
         ([], set(), set()),
     ],
 )
@@ -103,6 +107,43 @@ def test_what_may_and_must_be_listened_on(bind, may, must):
 
 def test_host_names_are_resolved():
     assert ("127.0.0.1", 1) in sockets.expected(["localhost"], {1})[0]
+
+
+def resolver(**names):
+    """Return a getaddrinfo that knows these names, both families in the order given."""
+
+    def getaddrinfo(name, port, family=0, type=0):
+        kinds = {socket.AF_INET: ".", socket.AF_INET6: ":"}
+        found = [one for one in names.get(name, ()) if kinds.get(family, "") in one]
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(family, type, 6, "", (one, 0)) for one in found]
+
+    return getaddrinfo
+
+
+A, B = ("10.0.0.5", 1), ("10.0.0.6", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "may", "must"),
+    [
+        # A server asks for IPv4 only, and takes one address.
+        ("both", {A}, {A}, {A}),
+        ("both", set(), {A}, {A}),
+        ("two", {A}, {A, B}, {A}),
+        ("two", {B}, {A, B}, {B}),
+        ("two", set(), {A, B}, {A}),
+        ("-two", set(), {A, B}, set()),
+        ("six", set(), {("six", 1)}, {("six", 1)}),
+        ("nowhere", set(), {("nowhere", 1)}, {("nowhere", 1)}),
+        ("a" * 64, set(), {("a" * 64, 1)}, {("a" * 64, 1)}),
+    ],
+)
+def test_of_a_name_one_address_is_taken(monkeypatch, name, ends, may, must):
+    names = {"both": ["fd00::5", "10.0.0.5"], "two": ["10.0.0.5", "fe80::5%eth0", "10.0.0.6"], "six": ["fd00::5"]}
+    monkeypatch.setattr(socket, "getaddrinfo", resolver(**names))
+    assert sockets.expected([name], {1}, ends) == (may, must)
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))

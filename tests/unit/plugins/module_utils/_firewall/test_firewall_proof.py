@@ -108,3 +108,21 @@ def test_a_part_of_a_named_network_that_is_dropped_is_told(named):
     ruleset = iptables_parse.parse("*filter\n-A INPUT -s 10.9.0.64/26 -j DROP\n-A INPUT -j ACCEPT\n", "filter")
     found = firewall_proof.closed_doors(policy, 4, ruleset, "INPUT")
     assert found[0] == "6379 is closed to 10.9.0.64 of 10.9.0.0/24"
+
+
+@pytest.mark.parametrize(
+    ("rule", "shut"),
+    [
+        ("! -i eth1 -j DROP", []),
+        ("-i eth0 -j DROP", []),
+        ("-i eth0 ! -s 192.0.2.0/24 -j DROP", []),
+        ("-j DROP", [NAMED]),
+        ("! -i lo -j DROP", [NAMED]),
+    ],
+)
+def test_who_gets_to_containers_by_one_interface_is_let_in(rule, shut):
+    """As Docker's documentation closes DOCKER-USER, behind our jump."""
+    text = save(4)
+    changed = text.replace(USER, USER + "-A DOCKER-USER %s\n" % rule, 1)
+    assert changed != text
+    assert list(failing(changed)) == shut

@@ -28,6 +28,7 @@ HOSTS = {
     "text": {"firewall_addresses": "10.0.3.1"},
     "none": {"firewall_addresses": []},
     "twin": {"ansible_host": "10.0.3.50"},
+    "near": {"ansible_host": "fe80::5%eth0"},
     "mistyped": {"ansible_host": "10.0.3.300"},
     "db.example.org": {"ansible_host": "10.0.5.5"},
 }
@@ -68,6 +69,8 @@ def sources(groups=GROUPS, hosts=HOSTS):
         (["app1"], ["10.0.3.21", "fd00:3::21"]),
         (["nat"], ["10.0.4.0/24", "10.0.9.1", "10.0.9.2"]),
         (["round.example.org"], ["10.0.9.1", "10.0.9.2"]),
+        # By which interface the controller reaches it is nothing to the host.
+        (["near"], ["fe80::5"]),
         # A host of this name comes before the DNS.
         (["db.example.org"], ["10.0.5.5"]),
         (["10.0.3.100", "10.0.3.20", "9.0.0.1", "app2", "apps", "10.0.3.0/24", "10.0.3.0/25"], None),
@@ -237,6 +240,17 @@ def test_a_server_that_does_not_answer_is_asked_again(monkeypatch, failures, ans
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert inventory_sources.resolve_names(["app.example.org"]) == {"app.example.org": answer}
+
+
+def test_a_name_of_several_families(monkeypatch):
+    """As the resolver of systemd answers for a host's own name: link-local ones with the controller's interface."""
+    found = [("fe80::5%eth0", 0, 0, 2), ("10.0.0.5", 0), ("fd00::5", 0, 0, 0), ("fe80::5%wlan0", 0, 0, 3)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, port, type: [(0, type, 6, "", one) for one in found])
+    host = inventory_sources.Sources(
+        {"all": ["a"]}, {"a": {"ansible_host": "a.example.org"}}, inventory_sources.resolve_names
+    )
+    assert host.expand(["a"]) == (["10.0.0.5", "fd00::5", "fe80::5"], [])
+    assert host.expand(["b.example.org"]) == (["10.0.0.5", "fd00::5", "fe80::5"], [])
 
 
 def test_a_name_that_is_unknown_is_asked_for_once(monkeypatch):

@@ -14,6 +14,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy i
         ({"ansible_port": None}, {}, {22}),
         ({}, {"env": {"SSH_CONNECTION": "10.0.0.1 50022 10.0.0.2 6379"}}, {22, 6379}),
         ({}, {"env": {"SSH_CONNECTION": "broken"}}, {22}),
+        ({"ansible_port": 2222, "ansible_ssh_port": 2200}, {}, {22, 2222, 2200}),
+        # What a host says of itself: no port, and nothing to stumble over.
+        ({}, {"env": {"SSH_CONNECTION": "UNKNOWN 65535 UNKNOWN 65535"}}, {22}),
+        ({}, {"env": {"SSH_CONNECTION": "10.0.0.1 50022 10.0.0.2 ²"}}, {22}),
+        ({"ansible_port": "²"}, {}, {22}),
     ],
 )
 def test_ports_of_ssh(variables, facts, ports):

@@ -10,6 +10,7 @@ import dataclasses
 import json
 
 import pytest
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall import policy as firewall_policy
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._firewall.nftables import proof as nftables_proof
 from test_firewall_kernel import POLICY, save
 from test_nft_kernel import LISTINGS, NOTICE, SYSTEMS
@@ -216,3 +217,46 @@ def test_a_notice_that_others_drop_is_told():
     )
     # Without a notice there is nothing to let in.
     assert nftables_proof.shut_out(POLICY, 4, json.dumps(other_table(everyone_but, policy="drop"))) == []
+
+
+BY = "-A ufw-user-input -i %s -s 10.20.0.0/16 -p tcp -j ACCEPT\n"
+FROM = "-A ufw-user-input %s-s 10.20.0.0/16 -p tcp -j ACCEPT\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "let_in"),
+    [
+        (BY % "eth1", True),
+        (BY % "wg+", True),
+        (BY % "docker0", True),
+        (FROM % "! -i eth0 ", True),
+        ("-A ufw-user-input -i eth1 -j trusted\n-A trusted -s 10.20.0.0/16 -j ACCEPT\n", True),
+        ("-A ufw-user-input -i eth0 -j DROP\n" + FROM % "", True),
+        # By no interface from elsewhere, by one for which the rule comes too late, or somebody else.
+        ("", False),
+        (BY % "lo", False),
+        ("-A ufw-user-input -i eth1 -j DROP\n" + BY % "eth1", False),
+        ("-A ufw-user-input -i eth1 -s 10.99.0.0/16 -p tcp -j ACCEPT\n", False),
+        ("-A ufw-user-input -i eth1 -p tcp -m tcp --dport 22 -j ACCEPT\n", False),
+    ],
+)
+def test_who_gets_in_by_one_interface_is_in(rules, let_in):
+    found = failing(other_table(policy="drop", family="ip"), saved=UFW % rules)
+    assert (NAMED not in found) is let_in
+    assert list(found) == ([] if let_in else [NAMED])
+
+
+def test_who_gets_in_by_an_interface_of_nftables_is_in():
+    assert failing(other_table([FROM_ETH1, FRIENDS, ACCEPT], policy="drop")) == {}
+    assert list(failing(other_table([FROM_ETH1, {"drop": None}], [FRIENDS, ACCEPT]))) == []
+    assert list(failing(other_table([FROM_ETH1, SSH, ACCEPT], policy="drop"))) == [NAMED]
+
+
+def test_a_part_that_gets_in_nowhere_is_told():
+    """Each half of the network by another interface, but for one address."""
+    policy = firewall_policy.build_policy([{"port": 6379, "sources": ["10.20.0.0/24"], "purpose": "data"}], [], [])
+    rules = "-A ufw-user-input -s 10.20.0.77 -j DROP\n"
+    rules += "-A ufw-user-input -i eth1 -s 10.20.0.0/25 -j ACCEPT\n"
+    rules += "-A ufw-user-input -i eth2 -s 10.20.0.128/25 -j ACCEPT\n"
+    (found,) = nftables_proof.shut_out(policy, 4, '{"nftables": []}', UFW % rules)
+    assert found == "to the host: 6379 is closed to 10.20.0.77 of 10.20.0.0/24 by filter INPUT of iptables"
