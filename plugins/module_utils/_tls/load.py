@@ -94,8 +94,8 @@ class Server:
         config = live_config.find_names(self.client, params["renamed_commands"])["CONFIG"]
         if config is None:
             raise Refused(
-                "This server has no CONFIG command by a name that renamed_commands says: restart it to make it load its "
-                "certificate."
+                "This server has no CONFIG command by a name that renamed_commands says: restart it to make it load "
+                "its certificate."
             )
         try:
             self.client.execute_command(config, "SET", *words)
