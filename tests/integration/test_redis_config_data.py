@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config import hazards
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._config.desired import HEADER
 from config_lab import arguments, declared, everything, get
+from conftest import free_ports
 
 WRITES = """
     APPEND a 1; SETEX s 100 v; GETEX s PERSIST; EXPIRE a 100; INCRBYFLOAT f 1.5; HINCRBYFLOAT h x 1.5; PSETEX short 1 v;
@@ -325,11 +326,11 @@ def test_a_server_that_runs_elsewhere_is_not_taken_for_stopped(server, run_modul
 def test_a_servers_neighbour_is_not_taken_for_it(server, run_module):
     server.start()
     fill(server)
-    other = server.folder / "neighbour"
+    other, port = server.folder / "neighbour", free_ports(1)[0]
     other.mkdir()
-    (other / "redis.conf").write_text(f"port {server.port + 20000}\ndir {other}\n")
-    args = arguments(server, declared(server, dir=str(other), port=server.port + 20000), live="auto")
-    args |= {"login_port": server.port + 20000, "path": str(other / "redis.conf")}
+    (other / "redis.conf").write_text(f"port {port}\ndir {other}\n")
+    args = arguments(server, declared(server, dir=str(other), port=port), live="auto")
+    args |= {"login_port": port, "path": str(other / "redis.conf")}
     assert run_module("redis_config", args)["changed"]
 
 

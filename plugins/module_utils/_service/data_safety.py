@@ -158,8 +158,8 @@ def _prove_save(server, timeout=STOP_SECONDS):
             if info.get("rdb_last_bgsave_status") == "ok":
                 return
             raise DataAtRisk(
-                "The server can't save its data, and would not end when it is told to: see its log for why the last "
-                "BGSAVE failed."
+                "The server would not end when it is told to, for data that it can't save: see its log for why the "
+                "last BGSAVE failed."
             )
         time.sleep(0.1)
     raise DataAtRisk("The server holds data, and saving them took longer than %d s." % timeout)
