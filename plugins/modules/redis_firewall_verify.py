@@ -16,7 +16,8 @@ description:
     it, for each guarded port, from named sources and from others, to the host itself (C(INPUT)) and to containers
     (C(FORWARD)). What M(celebrum.redis_hardening.redis_firewall) wrote is not read.
   - The others are addresses that no rule speaks of, and some of each network and each interface that a rule does speak
-    of. Rules that can't be judged, by a rate or a set for example, are taken at their worst.
+    of. Rules that can't be judged, by a rate or a set for example, are taken at their worst. A named source that gets in
+    by one interface is let in.
   - Nothing is changed.
 extends_documentation_fragment:
   - celebrum.redis_hardening.guarded_ports
@@ -49,8 +50,8 @@ RETURN = r"""
 findings:
   description:
     - For IPv4 and IPv6, one finding each on connections to the host, on connections to containers, with iptables on the
-      same through C(DOCKER-USER), and on the place of the rules in front of all others (C(RH-NET-03)), and one on the
-      named sources (C(RH-NET-02)).
+      same through C(DOCKER-USER), and on the place of the rules in front of all others that may let packets in
+      (C(RH-NET-03)), and one on the named sources (C(RH-NET-02)).
     - One finding (C(RH-NET-03)) on the unit that loads the rules when the host starts.
   returned: success
   type: list
