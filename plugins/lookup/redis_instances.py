@@ -57,7 +57,8 @@ class LookupModule(LookupBase):
         defaults = role_defaults(self._loader, "redis")
         own = {**role_defaults(self._loader), **variables}
         templar = self._templar.copy_with_new_env(available_variables=own)
-        names = [name for name in defaults if not name.startswith("__") and name not in inventory_instances.OF_GROUPS]
+        own_words = ("__", "celebrum_")
+        names = [n for n in defaults if not n.startswith(own_words) and n not in inventory_instances.OF_GROUPS]
         settings = native(templar.template({name: own[name] for name in names}))
         # Asked for only where there is use for them, since asking makes them.
         needed = inventory_instances.needed_passwords(inventory_instances.values(settings))

@@ -22,6 +22,8 @@ CHECKOUT = Path(__file__).parents[2]
 # Places of tasks to which only root can write, or that are on the controller.
 PLACES = (
     r"/usr/local/sbin/",
+    # Below /usr/local/lib.
+    r"\{\{ __port_notice_program \}\}/$",
     r"/etc/systemd/system/",
     r"/etc/logrotate\.d/",
     # Its directory is 0700 and root's, and is not given to the container as a whole.
@@ -41,6 +43,7 @@ CALLS = {
     "modules/redis_host_verify.py:verify_sysctl": PROC,
     "modules/redis_kernel.py:main": PROC,
     "module_utils/_config/sockets.py:_rows": PROC,
+    "module_utils/_config/sockets.py:listening_paths": PROC,
     "module_utils/_docker/daemon/engine.py:_running_words": PROC,
     "module_utils/_docker/exposure/engine.py:forwarding": PROC,
     "module_utils/_docker/exposure/engine.py:listening": PROC,
@@ -51,7 +54,7 @@ CALLS = {
     "module_utils/_host/systemd.py:listening_ports": PROC,
     "module_utils/_host/systemd.py:process_status": PROC,
     "module_utils/_host/systemd.py:writable_mounts": PROC,
-    "module_utils/_takeover/processes.py:_text": PROC,
+    "module_utils/_config/processes.py:_text": PROC,
     "modules/docker_compose_ready.py:main": ETC,
     "module_utils/_docker/daemon/engine.py:write": ETC,
     "module_utils/_docker/daemon/rules_host.py:remove": ETC,

@@ -18,20 +18,14 @@ _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_specs():
-    """Return role -> the options of its entry points, for all roles of this collection."""
+    """Return role -> the options of its entry point main, for all roles of this collection."""
     specs = {}
     for role in sorted(os.listdir(ROLES)):
         path = os.path.join(ROLES, role, "meta", "argument_specs.yml")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 content = yaml.load(file, Loader=_YamlLoader)  # noqa: S506 - it is the safe loader
-            entries = content["argument_specs"].values()
-            # What must be given to another entry point need not be there for main.
-            specs[role] = {
-                name: {**spec, "required": spec.get("required", False) and entry is content["argument_specs"]["main"]}
-                for entry in entries
-                for name, spec in entry.get("options", {}).items()
-            }
+            specs[role] = content["argument_specs"]["main"].get("options", {})
     return specs
 
 
