@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import time
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._docker.exposure import survey as exposure_survey
@@ -269,3 +270,18 @@ def test_the_network_of_a_container_that_is_gone_and_a_circle():
     for other in ("", "gone", "sharing"):
         one["HostConfig"]["NetworkMode"] = "container:" + other
         assert only_doors(facts, "sharing") == []
+
+
+def test_bans_cost_no_more_than_their_number():
+    def seconds(count):
+        bans = "".join("-A bans -s 10.%d.%d.1 -j DROP\n" % divmod(number, 250) for number in range(count))
+        text = "-A DOCKER-USER -j bans\n" + bans + "-A DOCKER-USER"
+        facts = with_saves(sample(), lambda save: guarded(POLICY, 4)(save.replace("-A DOCKER-USER", text, 1)))
+        assert "-j bans" in facts.saves[4]
+        begun = time.process_time()
+        closed(facts)
+        return time.process_time() - begun
+
+    few = min(seconds(400) for _again in range(3))
+    # Eight times as long, or sixty-four times where each is held against each.
+    assert seconds(3200) < 24 * few
