@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         problems += policy_causes.root_causes(wrong, merged, defaults, policy_instances.unused(settings))
 
         others, found = self._checked(
-            "redis_other_variables", merged.get("redis_other_variables", []), {"type": "list", "elements": "str"}
+            "redis_ignored_variables", merged.get("redis_ignored_variables", []), {"type": "list", "elements": "str"}
         )
         # A type error of it is already in the list where the role redis is among the checked ones.
         problems += [problem for problem in found if problem not in problems]

@@ -38,7 +38,7 @@ notes:
     refused where they mean nobody. So is a port on which Redis can be reached by others, and for which no source is
     named.
   - The system of the host is not asked for where P(celebrum.redis_hardening.documents#role) is the only role.
-  - Names of your own that only look like variables of this collection go into V(redis_other_variables). Registered
+  - Names of your own that only look like variables of this collection go into V(redis_ignored_variables). Registered
     results and facts are never taken for mistyped variables.
   - While the values are evaluated, P(celebrum.redis_hardening.secret#lookup) is in check mode, so that a policy that is
     refused leaves no password file behind.
@@ -73,5 +73,5 @@ msg:
   sample: |-
     The policy is refused, nothing was changed:
     redis_prot is not a variable of this collection: did you mean redis_port? If it is yours, list it in
-    redis_other_variables.
+    redis_ignored_variables.
 """

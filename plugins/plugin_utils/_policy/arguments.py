@@ -126,7 +126,7 @@ def unknown_variables(variables, specs, others, facts=()):
             if not meant:
                 continue
         problems.append(
-            "%s is not a variable of this collection%s If it is yours, list it in redis_other_variables."
+            "%s is not a variable of this collection%s If it is yours, list it in redis_ignored_variables."
             % (name, ": did you mean %s?" % meant[0] if meant else ".")
         )
     return problems

@@ -37,7 +37,7 @@ GOOD = {
         "redis_timeout": "60",
     },
     "maps": {"redis_sysctl": {"vm.max_map_count": 262144}},
-    "vouched": {"redis_other_variables": ["redis_dashboard_url"], "redis_dashboard_url": "x"},
+    "vouched": {"redis_ignored_variables": ["redis_dashboard_url"], "redis_dashboard_url": "x"},
     "far": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
     "untested": {"system": "Ubuntu", "redis_allow_untested_system": True},
     "vault": {"redis_users": [{**USER, "passwords": ["{{ lookup('celebrum.redis_hardening.secret', 'made/app') }}"]}]},
@@ -98,7 +98,7 @@ BAD = {
     "quotes": ({"redis_notify_keyspace_events": '""'}, "redis_notify_keyspace_events has quotes around it"),
     "timeout": ({"redis_timeout": 0}, "redis_timeout is 0"),
     "sysctl": ({"redis_sysctl": {"kernel.panic": 1}}, "redis_sysctl.kernel.panic is unknown"),
-    "others": ({"redis_other_variables": "redis_mine", "redis_mine": 1}, "redis_other_variables must be a list"),
+    "others": ({"redis_ignored_variables": "redis_mine", "redis_mine": 1}, "redis_ignored_variables must be a list"),
 }
 
 

@@ -46,7 +46,7 @@ AROUND = {
     "pki_source": "files",
 }
 # Options whose text goes into no file: names that are looked up, in the inventory or in the variables.
-LOOKED_UP = {"redis_other_variables", "redis_group_hosts", "redis_sentinel_hosts"}
+LOOKED_UP = {"redis_ignored_variables", "redis_group_hosts", "redis_sentinel_hosts"}
 # Of a waiver, what stands in the report as text.
 PROSE = {"audit_waivers.reason", "audit_waivers.subject", "audit_waivers.host"}
 
