@@ -64,7 +64,7 @@ def main(server):
                     break
                 except redis.ConnectionError:
                     time.sleep(0.05)
-            empty, _result = best("redis_kernel", {"settings": {}, "path": folder + "/none.conf"})
+            empty, _result = best("sysctl_settings", {"settings": {}, "path": folder + "/none.conf"})
             first, _result = run_module("redis_acl", {**login, "users": users, "take_over": True})
             again, _result = best("redis_acl", {**login, "users": users})
             verify, result = best("redis_acl_verify", {**login, "users": users, "matrix": matrix})

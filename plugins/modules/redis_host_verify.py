@@ -54,7 +54,7 @@ options:
         systemd says of the unit, and by having the guard ask.
     type: str
   sysctl:
-    description: Kernel settings, as in M(celebrum.redis_hardening.redis_kernel).
+    description: Kernel settings, as in M(celebrum.redis_hardening.sysctl_settings).
     type: dict
     default: {}
   sysctl_skip_reason:

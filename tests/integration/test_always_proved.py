@@ -14,7 +14,7 @@ CHECKS = {
     "redis_command_verify": "RH-CMD",
     "redis_config_verify": "RH-CFG RH-NET-04 RH-NET-05 RH-CMD-04",
     "redis_host_verify": "RH-HST",
-    "redis_server_info": "RH-VER",
+    "redis_version_verify": "RH-VER",
     "redis_tls_verify": "RH-TLS",
 }
 RENAMES = {"CONFIG": "", "DEBUG": "", "MODULE": ""}
@@ -31,7 +31,7 @@ def test_each_check_says_it(server, run_module, config):
         "redis_command_verify": renamed,
         "redis_config_verify": {"settings": {"maxmemory": "1gb"}, **renamed},
         "redis_host_verify": {"config": str(server.config), "dir": str(server.folder), **renamed},
-        "redis_server_info": renamed,
+        "redis_version_verify": renamed,
         "redis_tls_verify": {"login_port": server.tls_port, **server.tls, "key_file": "/etc/hostname"},
     }
     for name, proves in CHECKS.items():

@@ -119,9 +119,9 @@ def test_one_connection_is_enough(server, run_module):
         info = client.execute_command("INFO", "stats").decode()
         return int(info.split("total_connections_received:")[1].split()[0])
 
-    for name in ("redis_config", "redis_config_verify", "redis_server_info"):
+    for name in ("redis_config", "redis_config_verify", "redis_version_verify"):
         before = connections()
-        args = {**server.login, "settings": declared(server)} if name != "redis_server_info" else server.login
+        args = {**server.login, "settings": declared(server)} if name != "redis_version_verify" else server.login
         run_module(name, args)
         assert connections() == before + 1, name
 
@@ -135,7 +135,7 @@ def test_secrets_are_nowhere_to_be_seen(server, run_module):
     assert "canary" not in json.dumps(findings)
 
 
-@pytest.mark.parametrize("name", ["redis_config_verify", "redis_server_info"])
+@pytest.mark.parametrize("name", ["redis_config_verify", "redis_version_verify"])
 def test_no_server_and_no_login_are_clear_failures(server, run_module, name):
     assert run_module(name, server.login)["connection_problem"] == "unreachable"
     server.start("requirepass right\n")

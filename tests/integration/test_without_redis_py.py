@@ -15,7 +15,7 @@ MODULES = {
     "redis_acl_verify": {"users": USERS, "matrix": MATRIX},
     "redis_command_verify": {"renamed_commands": RENAMES},
     "redis_config_verify": {"settings": {"maxmemory": "512mb"}, "renamed_commands": RENAMES},
-    "redis_server_info": {"renamed_commands": RENAMES},
+    "redis_version_verify": {"renamed_commands": RENAMES},
 }
 CONFIG = 'rename-command FLUSHALL ""\nrename-command DEBUG ""'
 

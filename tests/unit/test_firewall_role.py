@@ -44,6 +44,6 @@ def tasks(name):
     ],
 )
 def test_ports_of_ssh_are_the_same_everywhere(variables, ports):
-    assert templated(tasks("ufw.yml")["redis_ufw"]["ssh_ports"], variables) == ports
+    assert templated(tasks("ufw.yml")["ufw_rules"]["ssh_ports"], variables) == ports
     # A port that is forwarded leads to 22 all the same, so that is never guarded; UFW need not let it in.
     assert templated(tasks("close.yml")["redis_firewall"]["ssh_ports"], variables) == [22, *ports]

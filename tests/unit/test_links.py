@@ -41,7 +41,7 @@ PROC, ETC = "in /proc and /sys", "in directories of root's, to which no service 
 # Calls by path in plugins/modules and plugins/module_utils, and why nothing can be planted there.
 CALLS = {
     "modules/redis_host_verify.py:verify_sysctl": PROC,
-    "modules/redis_kernel.py:main": PROC,
+    "modules/sysctl_settings.py:main": PROC,
     "module_utils/_config/sockets.py:_rows": PROC,
     "module_utils/_config/sockets.py:listening_paths": PROC,
     "module_utils/_docker/daemon/engine.py:_running_words": PROC,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What redis_ufw asks UFW and the kernel, and how it tells UFW its rules."""
+"""What ufw_rules asks UFW and the kernel, and how it tells UFW its rules."""
 
 from __future__ import annotations
 

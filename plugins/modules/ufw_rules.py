@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: redis_ufw
+module: ufw_rules
 short_description: Keep UFW in line with the Redis firewall
 version_added: 0.1.0
 author:
@@ -68,11 +68,11 @@ seealso:
 
 EXAMPLES = r"""
 - name: Where UFW is in use, let it deny Redis too
-  celebrum.redis_hardening.redis_ufw:
+  celebrum.redis_hardening.ufw_rules:
     deny_ports: [6379, 6380]
 
 - name: Enable UFW for a web server with SSH on port 2222
-  celebrum.redis_hardening.redis_ufw:
+  celebrum.redis_hardening.ufw_rules:
     enabled: enabled
     ssh_ports: [2222]
     allow: [80, 443]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: redis_server_info
+module: redis_version_verify
 short_description: What a Redis or Valkey server is, how it fares, and which security fixes it has
 version_added: 0.1.0
 author:
@@ -31,7 +31,7 @@ notes:
 
 EXAMPLES = r"""
 - name: Look at the server
-  celebrum.redis_hardening.redis_server_info:
+  celebrum.redis_hardening.redis_version_verify:
     login_user: admin
     login_password: "{{ redis_admin_password }}"
   register: __redis_server

@@ -14,7 +14,7 @@ CANARY = "canary-61c2"
 
 
 def info(server, run_module, **options):
-    result = run_module("redis_server_info", {**server.login, **options})
+    result = run_module("redis_version_verify", {**server.login, **options})
     assert not result.get("failed"), result
     assert result["changed"] is False
     return result
@@ -68,7 +68,7 @@ def test_it_works_with_info_renamed(server, run_module):
     server.start("rename-command INFO I1\nrename-command ACL A1\n")
     found = info(server, run_module, renamed_commands={"INFO": "I1", "ACL": "A1"})["redis_info"]
     assert found["kind"] == server.kind and found["acl_log"] == []
-    assert "INFO is disabled" in run_module("redis_server_info", server.login)["msg"]
+    assert "INFO is disabled" in run_module("redis_version_verify", server.login)["msg"]
 
 
 def test_a_server_from_no_package_is_judged_by_its_release(server, run_module):

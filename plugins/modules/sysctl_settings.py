@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: redis_kernel
+module: sysctl_settings
 short_description: Set the kernel settings that Redis needs, now and after a reboot
 version_added: 0.1.0
 author:
@@ -41,7 +41,7 @@ options:
 
 EXAMPLES = r"""
 - name: Let background saves work
-  celebrum.redis_hardening.redis_kernel:
+  celebrum.redis_hardening.sysctl_settings:
     settings: {vm.overcommit_memory: 1, net.core.somaxconn: 1024}
 """
 

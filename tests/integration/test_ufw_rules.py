@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""redis_ufw on a host without UFW. The scenario ufw shows the rest, with UFW and packets."""
+"""ufw_rules on a host without UFW. The scenario ufw shows the rest, with UFW and packets."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_auto_does_nothing(run_module):
-    result = run_module("redis_ufw", {"deny_ports": [6379]})
+    result = run_module("ufw_rules", {"deny_ports": [6379]})
     assert (result["changed"], result["active"], result["differences"]) == (False, False, [])
 
 
 def test_check_mode_predicts_the_first_run(run_module):
     options = {"enabled": "enabled", "ssh_ports": [2222], "allow": [80], "deny_ports": [6379]}
-    result = run_module("redis_ufw", options, check=True, diff=True)
+    result = run_module("ufw_rules", options, check=True, diff=True)
     assert result["changed"]
     assert result["missing_packages"] == ["ufw"]
     assert result["differences"][0] == "the package ufw is missing"
@@ -37,7 +37,7 @@ def test_check_mode_predicts_the_first_run(run_module):
 
 
 def test_a_run_says_which_package_is_missing(run_module):
-    result = run_module("redis_ufw", {"enabled": "enabled", "ssh_ports": [22]})
+    result = run_module("ufw_rules", {"enabled": "enabled", "ssh_ports": [22]})
     assert result["failed"]
     assert result["missing_packages"] == ["ufw"]
 
@@ -52,7 +52,7 @@ def test_a_run_says_which_package_is_missing(run_module):
     ],
 )
 def test_refused(run_module, options, message):
-    result = run_module("redis_ufw", {"enabled": "enabled", **options}, check=True)
+    result = run_module("ufw_rules", {"enabled": "enabled", **options}, check=True)
     assert result["failed"]
     assert message in result["msg"]
 
@@ -61,5 +61,5 @@ def test_without_any_ssh_port_it_is_refused(run_module, monkeypatch):
     if shutil.which("sshd", path="/usr/sbin:/sbin"):
         pytest.skip("sshd tells its port")
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    result = run_module("redis_ufw", {"enabled": "enabled"}, check=True)
+    result = run_module("ufw_rules", {"enabled": "enabled"}, check=True)
     assert "no SSH port is known" in result["msg"]
