@@ -32,7 +32,7 @@ _raw:
   description:
     - The instances. Beside the variables of the role without their prefix each has C(unit), C(config), C(aclfile),
       C(settings), C(secret_settings), C(all_users), C(nodes), C(sentinels), C(directories), C(run_dir), C(rewritten),
-      C(start_guard), and C(server), which is what M(celebrum.redis_hardening.redis_instances) is told of it.
+      C(start_guard), and C(server), which is what M(celebrum.redis_hardening.redis_units) is told of it.
   type: list
   elements: dict
 """

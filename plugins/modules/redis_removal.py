@@ -50,7 +50,7 @@ attributes:
     platforms: posix
 seealso:
   - module: celebrum.redis_hardening.redis_firewall
-  - module: celebrum.redis_hardening.redis_instances
+  - module: celebrum.redis_hardening.redis_units
 """
 
 EXAMPLES = r"""

@@ -48,7 +48,7 @@ options:
   told:
     description:
       - Masters among O(nodes) that may not take the login yet, with the number of their keys, as their own hosts found
-        out (RV(celebrum.redis_hardening.redis_instances#module:masters)). They count where they can't be asked.
+        out (RV(celebrum.redis_hardening.redis_units#module:masters)). They count where they can't be asked.
     type: list
     elements: dict
     default: []

@@ -147,7 +147,7 @@ def tls_server(value, settings):
 
 
 def server(value, address):
-    """Return what the module redis_instances is told of the instance. address: where its group reaches the host."""
+    """Return what the module redis_units is told of the instance. address: where its group reaches the host."""
     ports = {purpose: port for _name, port, purpose in served(value)}
     return {
         "unit": value["unit"],

@@ -51,4 +51,4 @@ def test_every_module_that_logs_in_is_in_the_action_group():
     group = yaml.safe_load((root / "meta" / "runtime.yml").read_text())["action_groups"]["redis"]
     options = "\n  - celebrum.redis_hardening.connection\n"
     modules = {path.stem for path in (root / "plugins" / "modules").glob("*.py") if options in path.read_text()}
-    assert sorted(group) == sorted(modules - {"redis_instances"})
+    assert sorted(group) == sorted(modules - {"redis_units"})

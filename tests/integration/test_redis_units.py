@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""redis_instances with real files and a stand-in for systemctl; real units are in the scenario instances."""
+"""redis_units with real files and a stand-in for systemctl; real units are in the scenario instances."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Host:
                 f"PATH={self.folder}/bin:/usr/bin:/bin",
                 sys.executable,
                 "-m",
-                MODULES + "redis_instances",
+                MODULES + "redis_units",
             ],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": args}),
             capture_output=True,

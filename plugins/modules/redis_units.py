@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: redis_instances
+module: redis_units
 short_description: Stop the servers and the Sentinel of a host that are no longer declared
 version_added: 0.1.0
 author:
@@ -118,7 +118,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Keep the package's server and one instance, and delete what was on 7002
-  celebrum.redis_hardening.redis_instances:
+  celebrum.redis_hardening.redis_units:
     units: [redis-server, redis-server@7000]
     purge: ["7002"]
 """
