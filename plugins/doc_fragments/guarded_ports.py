@@ -45,7 +45,7 @@ options:
 
     NOTICE = r"""
 options:
-  reserved_audience:
+  reserved_action:
     description:
       - What becomes of a connection to a reserved port of the host from a source that is not named. It is dropped, or
         rejected (a TCP reset), or let through, limited in rate, to the notice of the role
@@ -57,7 +57,7 @@ options:
   reserved_notice:
     description:
       - Whether the host runs the notice of the role P(celebrum.redis_hardening.port_notice#role). The sources of all
-        O(ports) may then see it on every reserved port of the host, and with O(reserved_audience=notice) everyone.
+        O(ports) may then see it on every reserved port of the host, and with O(reserved_action=notice) everyone.
       - They are led to port 63790, where nothing but the notice listens (a REDIRECT in the table C(nat)). The reserved
         ports themselves stay closed, so that a server that gets one of them by accident is reached by nobody.
     type: bool

@@ -133,7 +133,7 @@ def main():
         module.fail_json(msg=str(problem))
     findings = [one for family in firewall_policy.FAMILIES for one in family_findings(module, policy, family)]
     findings.append(unit_finding(module))
-    notice_ports = list(policy.reserved) if policy.audience == "notice" else []
+    notice_ports = list(policy.reserved) if policy.stranger_action == "notice" else []
     module.exit_json(changed=False, findings=findings, notice_ports=notice_ports, summary=count(findings))
 
 

@@ -354,7 +354,7 @@ def test_sighup_gives_the_port_back_at_once_and_for_a_while(start):
 
 
 def test_who_was_not_led_to_the_led_port_gets_nothing(start):
-    """Who was: tests/integration/test_firewall_audience.py."""
+    """Who was: tests/integration/test_firewall_stranger_action.py."""
     led = next(_ports)
     notice = start("--led-port", str(led), "--retry", "1")
     notice.wait("port %d: listening" % led)

@@ -244,7 +244,7 @@ def test_rules_that_are_not_whole_take_nothing_away(settled_labs, backend, scrip
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_notice_to_which_nobody_is_led(tmp_path, backend):
     with firewall_lab.Lab(tmp_path, backend) as lab:
-        lab.apply({**firewall_lab.POLICY, "reserved_audience": "notice"})
+        lab.apply({**firewall_lab.POLICY, "reserved_action": "notice"})
         assert lab.script("check") == 0
         lab.sh(cut(V4, "^.nat$") if backend == "iptables" else f"sed -i '/redirect to/d' {NFT}")
         for verb in ("apply", "check"):

@@ -4,7 +4,7 @@
 
 """What the sources and the world meet on reserved ports, with both backends. In network namespaces; needs root.
 
-The notice itself is tried in test_firewall_audience.
+The notice itself is tried in test_firewall_stranger_action.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FAMILIES = (4, 6)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("audience", ["drop", "reject", "notice"])
-def test_the_audience_of_reserved_ports(tmp_path, backend, audience):
+@pytest.mark.parametrize("stranger_action", ["drop", "reject", "notice"])
+def test_what_strangers_meet_at_reserved_ports(tmp_path, backend, stranger_action):
     ports = [{"port": 6379, "sources": SOURCES}]
-    policy = {"ports": ports, "reserved_ports": [7002], "reserved_audience": audience, "reserved_notice": True}
+    policy = {"ports": ports, "reserved_ports": [7002], "reserved_action": stranger_action, "reserved_notice": True}
     with firewall_lab.Lab(tmp_path, backend) as lab:
         lab.listen("host", 63790)
         lab.apply(policy)
@@ -32,10 +32,10 @@ def test_the_audience_of_reserved_ports(tmp_path, backend, audience):
             knock = ("client", STRANGER[family], HOST[family], 7002, 1.5)
             made = [one for one in at_once(lab.connect, [knock] * 14) if one]
             # A burst of 10, and one every three seconds.
-            assert len(made) // 10 == (audience == "notice")
+            assert len(made) // 10 == (stranger_action == "notice")
             start = time.monotonic()
             assert lab.connect(*knock) is None
-            assert (time.monotonic() - start < 1) == (audience == "reject")
+            assert (time.monotonic() - start < 1) == (stranger_action == "reject")
             assert all(carries(one) for one in made)
             kept += [*made[:1], lab.connect("client", NAMED[family], HOST[family], 7002)]
             named = ("client", NAMED[family], HOST[family], 6379)
@@ -51,7 +51,7 @@ def test_the_audience_of_reserved_ports(tmp_path, backend, audience):
         assert not lab.apply(policy)["changed"]
         assert lab.script("check") == 0
         assert lab.failing(policy) == []
-        closed = {**policy, "reserved_audience": "drop", "reserved_notice": False}
+        closed = {**policy, "reserved_action": "drop", "reserved_notice": False}
         lab.apply(closed)
         if backend == "nftables":
             assert not any(at_once(carries, [(one,) for one in kept]))

@@ -16,14 +16,14 @@ MARK = "redis_hardening"
 FAMILIES = (4, 6)
 PURPOSES = ("data", "tls", "bus", "sentinel", "reserved")
 # What becomes of those who come to a reserved port without being named.
-AUDIENCES = ("drop", "reject", "notice")
+STRANGER_ACTIONS = ("drop", "reject", "notice")
 # Where the notice listens, and nothing else. Who may see it is led here from the reserved ports, which themselves
 # stay closed: a Redis that gets one of them by accident is never what answers.
 NOTICE_PORT = 63790
 # Of iptables, and only there where the policy has a notice.
 NOTICE_TABLE = "nat"
 # The modules' options that make a policy, in the order of build_policy().
-OPTIONS = ("ports", "reserved_ports", "docker_bridges", "reserved_audience", "reserved_notice")
+OPTIONS = ("ports", "reserved_ports", "docker_bridges", "reserved_action", "reserved_notice")
 
 
 def policy_spec(required=True, notice=True):
@@ -39,7 +39,7 @@ def policy_spec(required=True, notice=True):
         docker_bridges=dict(type="list", elements="str", default=["docker0", "br-+", "docker_gwbridge"]),
     )
     if notice:
-        spec["reserved_audience"] = dict(type="str", choices=list(AUDIENCES), default="drop")
+        spec["reserved_action"] = dict(type="str", choices=list(STRANGER_ACTIONS), default="drop")
         spec["reserved_notice"] = dict(type="bool", default=False)
     return spec
 
@@ -48,14 +48,14 @@ def policy_spec(required=True, notice=True):
 class Policy:
     """sources: guarded port -> the networks that may reach it, sorted. bridges: names or prefixes of interfaces.
 
-    reserved: the ports that no server is to have, sorted; their sources are those of the notice. audience: what others
-    meet there. notice: whether the host has a notice at all; NOTICE_PORT is then one of the ports, without sources.
+    reserved: the ports that no server is to have, sorted; their sources are those of the notice. stranger_action: what
+    others meet there. notice: whether the host has a notice at all; NOTICE_PORT is then one of the ports, without sources.
     """
 
     sources: dict
     bridges: tuple
     reserved: tuple = ()
-    audience: str = "drop"
+    stranger_action: str = "drop"
     notice: bool = False
 
     @property
@@ -87,7 +87,7 @@ class Policy:
             yield members, networks
 
 
-def build_policy(ports, reserved_ports, docker_bridges, audience="drop", notice=False):
+def build_policy(ports, reserved_ports, docker_bridges, stranger_action="drop", notice=False):
     """Return the Policy of these module options, or raise PolicyProblem with all that is wrong with them.
 
     notice: the sources of any port may see the notice on all reserved ports.
@@ -118,7 +118,7 @@ def build_policy(ports, reserved_ports, docker_bridges, audience="drop", notice=
     everyone = set().union(*sources.values()) if notice else set()
     for port in reserved:
         sources[port] |= everyone
-    notice = bool(reserved) and (notice or audience == "notice" or any(sources[port] for port in reserved))
+    notice = bool(reserved) and (notice or stranger_action == "notice" or any(sources[port] for port in reserved))
     if notice and NOTICE_PORT in sources:
         problems.append("ports: %d is the notice's own; give Redis another port" % NOTICE_PORT)
     if not sources:
@@ -134,7 +134,7 @@ def build_policy(ports, reserved_ports, docker_bridges, audience="drop", notice=
         sources={port: tuple(sorted(named, key=_network_order)) for port, named in sources.items()},
         bridges=tuple(dict.fromkeys(docker_bridges)),
         reserved=tuple(reserved),
-        audience=audience,
+        stranger_action=stranger_action,
         notice=notice,
     )
 

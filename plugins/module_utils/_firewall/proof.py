@@ -90,7 +90,7 @@ def _let_to_notice(ruleset, packet, family, policy):
     """The same for a packet that was led to the notice. Where that is for everyone, new connections must have a limit,
     by which they may be dropped."""
     readers = policy.named(packet.original_port, family)
-    if policy.audience != "notice":
+    if policy.stranger_action != "notice":
         return _let_in(ruleset, packet, "INPUT", family, readers)
     if packet.state != "NEW":
         return None
@@ -137,7 +137,7 @@ def closed_notice(policy, family, rulesets):
     for port in policy.reserved if policy.notice else ():
         led = _led(policy, family, rulesets, port, lambda outcomes: outcomes == {evaluator.ACCEPT})
         lost = [str(network) for network in policy.named(port, family) if not fates.holds(led, network[0])]
-        if policy.audience == "notice":
+        if policy.stranger_action == "notice":
             # Others are limited in rate, and so may be dropped.
             led = _led(policy, family, rulesets, port, lambda outcomes: evaluator.ACCEPT in outcomes)
             lost += [] if fates.holds(led, evaluator.STRANGERS[family][0]) else ["others"]

@@ -78,7 +78,7 @@ def other_rules(module):
 
 def _close_where_nothing_was(module, policy, rules):
     """On a first run there is nothing to return to: let it be rules without sources."""
-    closed = dataclasses.replace(policy, sources={port: () for port in policy.ports}, audience="drop")
+    closed = dataclasses.replace(policy, sources={port: () for port in policy.ports}, stranger_action="drop")
     texts = backends.BACKENDS[module.params["backend"]].rules(closed)
     for path, (text, mode) in host.wanted_files(texts).items():
         if path in rules and host_files.read_file(path) is None:

@@ -103,7 +103,7 @@ def firewall_problems(settings):
             ports,
             settings.get("firewall_reserved_ports", []),
             settings.get("firewall_docker_bridges", []),
-            settings.get("firewall_reserved_audience", "drop"),
+            settings.get("firewall_reserved_action", "drop"),
             settings.get("firewall_reserved_notice", False),
         )
     except host_networks.PolicyProblem as refused:

@@ -21,7 +21,9 @@ def prove(policy, family, text, shut_elsewhere=()):
         table: iptables_parse.parse(text, table) for table in (*iptables_rules.TABLES, firewall_policy.NOTICE_TABLE)
     }
     ports = ", ".join(firewall_policy.port_words(policy.ports))
-    closed = "connections to %s from sources that are not named are dropped" % ports + TURNED_AWAY[policy.audience]
+    closed = (
+        "connections to %s from sources that are not named are dropped" % ports + TURNED_AWAY[policy.stranger_action]
+    )
     name = "IPv%d " % family
     findings = [
         _finding("RH-NET-03", name + way, closed, open_doors(policy, family, rulesets[table], chain))

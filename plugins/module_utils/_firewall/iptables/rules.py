@@ -56,7 +56,7 @@ def _host_chains(policy, family):
         rules, more = _notice_doors(policy, family)
         main += rules
         chains.update(more)
-    if policy.audience == "reject":
+    if policy.stranger_action == "reject":
         main += [
             "-p tcp -m multiport --dports %s -j REJECT --reject-with tcp-reset" % value
             for value in multiports(policy.reserved)
@@ -74,7 +74,7 @@ def _notice_doors(policy, family):
         name = "%s-%d" % (INPUT_CHAIN, ports[0])
         rules += [led % ("", word, "-j " + name) for word in port_words(ports)]
         chains[name] = ["-s %s -j ACCEPT" % _address(network) for network in networks]
-    if policy.audience == "notice":
+    if policy.stranger_action == "notice":
         mask = " --hashlimit-srcmask 64" if family == 6 else ""
         limit = "-m hashlimit %s %s%s -j ACCEPT" % (NOTICE_RATE, NOTICE_TABLE_SIZE, mask)
         for word in port_words(policy.reserved):
@@ -96,7 +96,7 @@ def _notice_chains(policy, family):
         chains[name] = [
             "-s %s -p tcp -j REDIRECT --to-ports %d" % (_address(network), NOTICE_PORT) for network in networks
         ]
-    if policy.audience == "notice":
+    if policy.stranger_action == "notice":
         target = "REDIRECT --to-ports %d" % NOTICE_PORT
         main += [reserved % (value, target) for value in multiports(policy.reserved)]
     return chains

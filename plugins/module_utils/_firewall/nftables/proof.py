@@ -49,7 +49,7 @@ def prove(policy, family, text, saved=None):
     name = "IPv%d " % family
     ports = ", ".join(firewall_policy.port_words(policy.ports))
     closed = "connections to %s from sources that are not named are dropped" % ports
-    closed += firewall_proof.TURNED_AWAY[policy.audience]
+    closed += firewall_proof.TURNED_AWAY[policy.stranger_action]
     own = {packet_way: own_chain(objects, family, hook, chain, packet_way) for _way, hook, chain, packet_way in WAYS}
     findings = [
         _finding(

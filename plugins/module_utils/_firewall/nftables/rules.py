@@ -84,7 +84,7 @@ def _group_sets(ports_name, sources_name, family, groups):
 
 
 def _notice_sets(policy):
-    if policy.notice and policy.audience == "notice":
+    if policy.notice and policy.stranger_action == "notice":
         for family in FAMILIES:
             lines = ["type ipv%d_addr" % family, "size %d" % NOTICE_SOURCES, "flags dynamic,timeout", "timeout 1m"]
             yield _block("set knocks%d" % family, lines)
@@ -109,7 +109,7 @@ def _host_rules(policy):
     if policy.notice:
         yield from _notice_doors(policy)
     if policy.reserved:
-        if policy.audience == "reject":
+        if policy.stranger_action == "reject":
             yield "tcp dport @reserved counter reject with tcp reset"
         # Also to a notice that is no more, or no longer for all who are connected to it.
         yield ASKED_FOR + " @reserved counter drop"
@@ -123,7 +123,7 @@ def _notice_doors(policy):
     for family in FAMILIES:
         for ports, _networks in policy.reader_groups(family):
             yield "%s @%s %s saddr @%s counter accept" % (led, *_reader_names(family, ports))
-    if policy.audience == "notice":
+    if policy.stranger_action == "notice":
         yield led + " @reserved ct state established accept"
         for family in FAMILIES:
             limit = "update @knocks%d { %s %s }" % (family, NOTICE_KEY[family], NOTICE_RATE)
@@ -139,7 +139,7 @@ def _notice_rules(policy):
         for ports, _networks in policy.reader_groups(family):
             named = "tcp dport @%s %s saddr @%s" % _reader_names(family, ports)
             yield "%s redirect to :%d" % (named, NOTICE_PORT)
-    if policy.audience == "notice":
+    if policy.stranger_action == "notice":
         yield "tcp dport @reserved redirect to :%d" % NOTICE_PORT
 
 

@@ -89,11 +89,11 @@ def test_who_is_not_cut_off_is_not_told(rows):
     assert clients.unnamed_clients([table(*rows)], policy()) == {}
 
 
-@pytest.mark.parametrize("audience", ["drop", "reject", "notice"])
-def test_a_reserved_port_is_closed_to_those_too_who_may_see_the_notice(audience):
+@pytest.mark.parametrize("stranger_action", ["drop", "reject", "notice"])
+def test_a_reserved_port_is_closed_to_those_too_who_may_see_the_notice(stranger_action):
     ports = [{"port": 6380, "sources": ["10.0.0.9"], "purpose": "reserved"}]
     texts = [table(("10.0.0.1", 6380, "10.0.0.9", 50000), ("10.0.0.1", NOTICE_PORT, "10.0.0.9", 50001))]
-    assert clients.unnamed_clients(texts, build_policy(ports, [], [], audience)) == {6380: ["10.0.0.9"]}
+    assert clients.unnamed_clients(texts, build_policy(ports, [], [], stranger_action)) == {6380: ["10.0.0.9"]}
 
 
 def test_the_warning_names_them():

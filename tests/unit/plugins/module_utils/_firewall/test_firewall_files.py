@@ -104,13 +104,13 @@ WHOLE = "file=$1; for table in filter mangle nat; do wanted=$(section $table) ||
 NFT_WHOLE = "file=$1; closes host || echo host; closes containers || echo containers; leads_to_notice || echo notice"
 
 
-@pytest.mark.parametrize("audience", firewall_policy.AUDIENCES)
+@pytest.mark.parametrize("stranger_action", firewall_policy.STRANGER_ACTIONS)
 @pytest.mark.parametrize("notice", [False, True])
 @pytest.mark.parametrize("sources", [[], ["10.0.0.5"], ["fd00::5"], ["10.0.0.5", "fd00::5"]])
 @pytest.mark.parametrize("ports", [[6390], list(range(7000, 7080, 2))])
-def test_what_is_rendered_is_whole(tmp_path, audience, notice, sources, ports):
+def test_what_is_rendered_is_whole(tmp_path, stranger_action, notice, sources, ports):
     entries = [{"port": port, "sources": sources, "purpose": "data"} for port in ports]
-    policy = firewall_policy.build_policy(entries, [6379, 6380], ["docker0", "br-+"], audience, notice)
+    policy = firewall_policy.build_policy(entries, [6379, 6380], ["docker0", "br-+"], stranger_action, notice)
     for backend in firewall_backends.BACKENDS.values():
         for name, text in backend.rules(policy).items():
             (tmp_path / name).write_text(text)

@@ -28,7 +28,7 @@ def host(**other):
         "ansible_host": "192.0.2.1",
         "firewall_ports": [{"port": 6379, "sources": ["app1"]}],
         "firewall_reserved_ports": [6379, 6380],
-        "port_notice_audience": "drop",
+        "port_notice_action": "drop",
         "port_notice_contact": "",
         "port_notice_documentation": "",
         "port_notice_enabled": True,

@@ -20,9 +20,9 @@ LED = "tcp dport 63790 ct direction original ct original proto-dst "
 LIMITED = LED + "@reserved ct state new update @knocks%d { %s limit rate 20/minute burst 10 packets } counter accept"
 
 
-def policy(*ports, reserved=(), bridges=(), audience="drop", notice=False):
+def policy(*ports, reserved=(), bridges=(), stranger_action="drop", notice=False):
     entries = [{"port": port, "sources": sources, "purpose": purpose} for port, sources, purpose in ports]
-    return firewall_policy.build_policy(entries, list(reserved), list(bridges), audience, notice)
+    return firewall_policy.build_policy(entries, list(reserved), list(bridges), stranger_action, notice)
 
 
 def chain(text, name):
@@ -66,11 +66,11 @@ DROPPED = "meta l4proto tcp ct direction original ct original proto-dst @reserve
 
 
 @pytest.mark.parametrize(
-    ("audience", "rules"),
+    ("stranger_action", "rules"),
     [("drop", [DROPPED]), ("reject", ["tcp dport @reserved counter reject with tcp reset", DROPPED])],
 )
-def test_reserved_ports_without_a_notice(audience, rules):
-    one = policy((6379, ["10.0.0.5"], "data"), reserved=[6380, 7002], audience=audience)
+def test_reserved_ports_without_a_notice(stranger_action, rules):
+    one = policy((6379, ["10.0.0.5"], "data"), reserved=[6380, 7002], stranger_action=stranger_action)
     text = nftables_rules.render(one)
     assert chain(text, "host")[2:] == [*rules, "tcp dport @guarded counter drop"]
     assert "elements = { 6380, 7002 }" in text
@@ -78,9 +78,15 @@ def test_reserved_ports_without_a_notice(audience, rules):
     assert "chain notice" not in text
 
 
-@pytest.mark.parametrize("audience", ["drop", "reject", "notice"])
-def test_the_notice(audience):
-    one = policy((7000, ["10.0.0.5"], "data"), reserved=[6379, 6380], bridges=["br-+"], audience=audience, notice=True)
+@pytest.mark.parametrize("stranger_action", ["drop", "reject", "notice"])
+def test_the_notice(stranger_action):
+    one = policy(
+        (7000, ["10.0.0.5"], "data"),
+        reserved=[6379, 6380],
+        bridges=["br-+"],
+        stranger_action=stranger_action,
+        notice=True,
+    )
     text = nftables_rules.render(one)
     rules = chain(text, "host")
     named = [LED + "@notice_ports4_6379 ip saddr @readers4_6379 counter accept"]
@@ -89,8 +95,8 @@ def test_the_notice(audience):
     # The reserved ports themselves are open to nobody.
     assert rules[1] == "tcp dport @ports4_7000 ip saddr @sources4_7000 counter accept"
     assert rules[2:] == [
-        *(named + (world if audience == "notice" else [])),
-        *(["tcp dport @reserved counter reject with tcp reset"] if audience == "reject" else []),
+        *(named + (world if stranger_action == "notice" else [])),
+        *(["tcp dport @reserved counter reject with tcp reset"] if stranger_action == "reject" else []),
         DROPPED,
         "tcp dport @guarded counter drop",
     ]
@@ -99,10 +105,10 @@ def test_the_notice(audience):
         "fib daddr type != local return",
         'iifname "br-*" return',
         "tcp dport @notice_ports4_6379 ip saddr @readers4_6379 redirect to :63790",
-        *(["tcp dport @reserved redirect to :63790"] if audience == "notice" else []),
+        *(["tcp dport @reserved redirect to :63790"] if stranger_action == "notice" else []),
     ]
-    assert ("set knocks4 {" in text) == (audience == "notice")
-    # Containers are none of the audience's business, and their reserved ports are open to nobody.
+    assert ("set knocks4 {" in text) == (stranger_action == "notice")
+    # Containers are none of the stranger_action's business, and their reserved ports are open to nobody.
     assert "reserved" not in "".join(chain(text, "containers"))
     assert "redirect" not in "".join(chain(text, "containers"))
 
@@ -112,9 +118,9 @@ def test_the_limit_is_that_of_iptables():
     assert str(nftables_rules.NOTICE_SOURCES) in iptables_rules.NOTICE_TABLE_SIZE
 
 
-def test_an_audience_without_reserved_ports():
-    for audience in firewall_policy.AUDIENCES:
-        assert "reserved" not in nftables_rules.render(policy((6379, [], "data"), audience=audience))
+def test_an_action_without_reserved_ports():
+    for stranger_action in firewall_policy.STRANGER_ACTIONS:
+        assert "reserved" not in nftables_rules.render(policy((6379, [], "data"), stranger_action=stranger_action))
 
 
 def test_elements_do_not_overlap():

@@ -65,8 +65,8 @@ def test_what_is_expected_of_reserved_ports():
     finding = nftables_proof.prove(NOTICE, 4, json.dumps(ruleset()))[0]
     assert finding["expected"].startswith("connections to 6379:6380, 7000:7002, 63790 from sources that are not named")
     assert finding["expected"].endswith("dropped, but get to the notice on reserved ports, limited in rate")
-    # What only the notice's audience may do is a hole for the others.
-    closed = dataclasses.replace(NOTICE, audience="drop")
+    # What only the notice's stranger_action may do is a hole for the others.
+    closed = dataclasses.replace(NOTICE, stranger_action="drop")
     assert failing(ruleset(), policy=closed) == {
         HOST: "7002 is open to others by any interface (our probe: 10.77.77.77)"
     }

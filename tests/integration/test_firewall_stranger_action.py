@@ -29,11 +29,11 @@ LED_PORT = 63790
 RESERVED = (6379, 6380, 7003)
 
 
-def policy(audience, notice=True):
+def policy(stranger_action, notice=True):
     return {
         "ports": [{"port": 7000, "sources": SOURCES}],
         "reserved_ports": list(RESERVED),
-        "reserved_audience": audience,
+        "reserved_action": stranger_action,
         "reserved_notice": notice,
     }
 
@@ -41,7 +41,7 @@ def policy(audience, notice=True):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """A host with the notice; each test brings its own policy."""
-    folder = tmp_path_factory.mktemp("audience")
+    folder = tmp_path_factory.mktemp("stranger_action")
     with firewall_lab.Lab(folder) as one:
         options = [
             "--port",
@@ -97,9 +97,9 @@ def all_seen(lab, attempts):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("audience", "world"), [("drop", "nothing"), ("reject", "reset"), ("notice", "notice")])
-def test_who_meets_what(lab, audience, world, family):
-    lab.apply(policy(audience))
+@pytest.mark.parametrize(("stranger_action", "world"), [("drop", "nothing"), ("reject", "reset"), ("notice", "notice")])
+def test_who_meets_what(lab, stranger_action, world, family):
+    lab.apply(policy(stranger_action))
     stranger, named = (
         {("client", source[family], HOST[family], port): what for port in RESERVED}
         for source, what in ((STRANGER, world), (NAMED, "notice"))
@@ -119,16 +119,16 @@ def test_who_meets_what(lab, audience, world, family):
         expected[("client", source, CONTAINER[family], 6379)] = "nothing"
         expected[("client", source, HOST[family], 6390)] = "nothing"
     assert all_seen(lab, expected) == expected
-    assert lab.failing(policy(audience)) == []
+    assert lab.failing(policy(stranger_action)) == []
     assert lab.script("check") == 0
-    assert not lab.apply(policy(audience), check=True)["changed"]
-    assert not lab.apply(policy(audience))["changed"]
+    assert not lab.apply(policy(stranger_action), check=True)["changed"]
+    assert not lab.apply(policy(stranger_action))["changed"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_without_a_notice_named_sources_get_nothing_either(lab, family):
-    for audience, world in (("drop", "nothing"), ("reject", "reset")):
-        wanted = policy(audience, notice=False)
+    for stranger_action, world in (("drop", "nothing"), ("reject", "reset")):
+        wanted = policy(stranger_action, notice=False)
         lab.apply(wanted)
         attempts = [("client", source[family], HOST[family], 6379) for source in (STRANGER, NAMED)]
         assert set(all_seen(lab, attempts).values()) == {world}
@@ -208,12 +208,12 @@ NO_LIMIT = "iptables -I REDIS-PORTS 2 -p tcp --dport 63790 -m conntrack --ctorig
 
 
 @pytest.mark.parametrize(
-    ("audience", "script"),
+    ("stranger_action", "script"),
     [*(("drop", script) for script in TAMPERING.values()), ("notice", NO_LIMIT)],
     ids=[*TAMPERING, "limit removed"],
 )
-def test_tampering_is_seen_and_mended(lab, audience, script):
-    wanted = policy(audience)
+def test_tampering_is_seen_and_mended(lab, stranger_action, script):
+    wanted = policy(stranger_action)
     lab.apply(wanted)
     before = own_rules(lab)
     lab.sh(script)

@@ -23,19 +23,19 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._host imp
 from hypothesis import given, strategies as st
 
 FAMILIES = st.sampled_from(firewall_policy.FAMILIES)
-AUDIENCES = st.sampled_from(firewall_policy.AUDIENCES)
+STRANGER_ACTIONS = st.sampled_from(firewall_policy.STRANGER_ACTIONS)
 NAMED = {4: "10.20.0.5", 6: "fd00:20::5"}
 STRANGER = {4: "198.51.100.9", 6: "2001:db8::9"}
 BOTH = list(NAMED.values())
 
 
-def policy(audience="drop", notice=True, reserved_sources=()):
+def policy(stranger_action="drop", notice=True, reserved_sources=()):
     entries = [
         {"port": 7000, "sources": BOTH, "purpose": "data"},
         {"port": 7100, "sources": [], "purpose": "data"},
         {"port": 6381, "sources": list(reserved_sources), "purpose": "reserved"},
     ]
-    return firewall_policy.build_policy(entries, [6379, 6380], ["docker0"], audience, notice)
+    return firewall_policy.build_policy(entries, [6379, 6380], ["docker0"], stranger_action, notice)
 
 
 def saved(one, family):
@@ -56,33 +56,39 @@ def verdicts(text, packet, source, table="filter", hook="INPUT"):
     return evaluator.verdicts(rules, chains, hook, ipaddress.ip_address(source))
 
 
-@given(AUDIENCES, FAMILIES, st.booleans(), st.sampled_from([6379, 6380, 6381]), st.sampled_from(["NEW", "ESTABLISHED"]))
-def test_the_reserved_ports_themselves_are_closed_to_everyone(audience, family, notice, port, state):
+@given(
+    STRANGER_ACTIONS,
+    FAMILIES,
+    st.booleans(),
+    st.sampled_from([6379, 6380, 6381]),
+    st.sampled_from(["NEW", "ESTABLISHED"]),
+)
+def test_the_reserved_ports_themselves_are_closed_to_everyone(stranger_action, family, notice, port, state):
     """So that a Redis that gets one of them by accident is reached by nobody."""
-    text = saved(policy(audience, notice), family)
+    text = saved(policy(stranger_action, notice), family)
     packet = evaluator.Packet("eth0", port, port, state)
     for source in (NAMED[family], STRANGER[family]):
         assert verdicts(text, packet, source) == {evaluator.DROP}
 
 
-@given(AUDIENCES, FAMILIES, st.integers(1, 65535), st.sampled_from(["NEW", "ESTABLISHED"]))
-def test_the_notice_is_reached_by_way_of_a_reserved_port_only(audience, family, asked, state):
-    text = saved(policy(audience), family)
+@given(STRANGER_ACTIONS, FAMILIES, st.integers(1, 65535), st.sampled_from(["NEW", "ESTABLISHED"]))
+def test_the_notice_is_reached_by_way_of_a_reserved_port_only(stranger_action, family, asked, state):
+    text = saved(policy(stranger_action), family)
     packet = evaluator.Packet("eth0", firewall_policy.NOTICE_PORT, asked, state)
     reserved = asked in (6379, 6380, 6381)
     limited = {evaluator.ACCEPT, evaluator.DROP} if state == "NEW" else {evaluator.ACCEPT}
-    world = limited if audience == "notice" and reserved else {evaluator.DROP}
+    world = limited if stranger_action == "notice" and reserved else {evaluator.DROP}
     assert verdicts(text, packet, STRANGER[family]) == world
     assert verdicts(text, packet, NAMED[family]) == ({evaluator.ACCEPT} if reserved else {evaluator.DROP})
 
 
 @pytest.mark.parametrize("family", firewall_policy.FAMILIES)
-@pytest.mark.parametrize("audience", firewall_policy.AUDIENCES)
-def test_only_those_who_may_see_the_notice_are_led_to_it(audience, family):
-    text = saved(policy(audience), family)
+@pytest.mark.parametrize("stranger_action", firewall_policy.STRANGER_ACTIONS)
+def test_only_those_who_may_see_the_notice_are_led_to_it(stranger_action, family):
+    text = saved(policy(stranger_action), family)
     for port in (6379, 6380, 6381, 7000, 22):
         packet = evaluator.Packet("eth0", port, port)
-        for source, may in ((NAMED[family], True), (STRANGER[family], audience == "notice")):
+        for source, may in ((NAMED[family], True), (STRANGER[family], stranger_action == "notice")):
             led = evaluator.REDIRECT in verdicts(text, packet, source, "nat", "PREROUTING")
             assert led is (may and port in (6379, 6380, 6381))
     # What containers send is theirs.
@@ -91,15 +97,15 @@ def test_only_those_who_may_see_the_notice_are_led_to_it(audience, family):
 
 
 def test_without_a_notice_nat_is_left_alone():
-    for audience in ("drop", "reject"):
-        one = policy(audience, notice=False)
+    for stranger_action in ("drop", "reject"):
+        one = policy(stranger_action, notice=False)
         assert not one.notice
         assert "nat" not in iptables_rules.render(one, 4)
         assert firewall_policy.NOTICE_PORT not in one.ports
 
 
 def test_the_notice_is_not_for_nothing():
-    """It comes with the audience, and with the sources of a reserved port, which then are the only ones."""
+    """It comes with the stranger_action, and with the sources of a reserved port, which then are the only ones."""
     assert policy("notice", notice=False).notice
     one = policy(notice=False, reserved_sources=BOTH)
     assert one.notice
@@ -134,15 +140,15 @@ def proof(one, family, text):
 
 @pytest.mark.parametrize("family", firewall_policy.FAMILIES)
 @pytest.mark.parametrize("notice", [False, True])
-@pytest.mark.parametrize("audience", firewall_policy.AUDIENCES)
-def test_a_kernel_as_it_should_be_passes(audience, notice, family):
-    one = policy(audience, notice)
+@pytest.mark.parametrize("stranger_action", firewall_policy.STRANGER_ACTIONS)
+def test_a_kernel_as_it_should_be_passes(stranger_action, notice, family):
+    one = policy(stranger_action, notice)
     text = saved(one, family)
     assert proof(one, family, text) == {}
     assert iptables_kernel.differences(iptables_kernel.parse_save(text), iptables_rules.render(one, family)) == []
 
 
-def test_what_an_audience_opened_is_open_to_the_proof_of_another():
+def test_what_one_action_opened_is_open_to_the_proof_of_another():
     text = saved(policy("notice"), 4)
     assert list(proof(policy("drop"), 4, text)) == ["to the host"]
     assert list(proof(policy("drop", notice=False), 4, text)) == ["order of the rules"]
