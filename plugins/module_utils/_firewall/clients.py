@@ -52,7 +52,7 @@ def _end(word):
 def unnamed_clients(texts, policy):
     """Return port -> addresses, as sorted text, of connected clients that the policy does not name.
 
-    texts: tables as from read_tables(). policy: a Policy of _firewall.
+    texts: tables as from read_tables(). policy: GuardedPorts of _firewall.
     """
     pairs = {pair for text in texts for pair in connections(text)}
     # The other ends of connections that the host has with itself. Not by the address: Docker's rules may replace it.

@@ -45,11 +45,11 @@ def policy_spec(required=True, notice=True):
 
 
 @dataclass(frozen=True)
-class Policy:
+class GuardedPorts:
     """sources: guarded port -> the networks that may reach it, sorted. bridges: names or prefixes of interfaces.
 
     reserved: the ports that no server is to have, sorted; their sources are those of the notice. stranger_action: what
-    others meet there. notice: whether the host has a notice at all; NOTICE_PORT is then one of the ports, without sources.
+    others meet there. notice: whether the host has a notice at all; NOTICE_PORT is then one of the ports, sourceless.
     """
 
     sources: dict
@@ -88,7 +88,7 @@ class Policy:
 
 
 def build_policy(ports, reserved_ports, docker_bridges, stranger_action="drop", notice=False):
-    """Return the Policy of these module options, or raise PolicyProblem with all that is wrong with them.
+    """Return the GuardedPorts of these module options, or raise PolicyProblem with all that is wrong with them.
 
     notice: the sources of any port may see the notice on all reserved ports.
     """
@@ -130,7 +130,7 @@ def build_policy(ports, reserved_ports, docker_bridges, stranger_action="drop", 
         raise PolicyProblem(*problems)
     if notice:
         sources[NOTICE_PORT] = set()
-    return Policy(
+    return GuardedPorts(
         sources={port: tuple(sorted(named, key=_network_order)) for port, named in sources.items()},
         bridges=tuple(dict.fromkeys(docker_bridges)),
         reserved=tuple(reserved),
