@@ -116,9 +116,9 @@ class Member(replication_nodes.Member):
         return replication_verify.parse_info(self._run("INFO", "replication"))
 
     def look(self):
-        """Return the Asked."""
+        """Return the ServerReply."""
         node = self.ask()
-        return replication_verify.Asked(
+        return replication_verify.ServerReply(
             name=self.name,
             addresses=node.addresses,
             node=node,
@@ -170,9 +170,9 @@ def look(params, goals):
 
 
 def unasked(node, problem):
-    """Return the Asked for a server that can't be asked."""
+    """Return the ServerReply for a server that can't be asked."""
     name = "%s:%d" % (node["host"], node["port"])
-    return replication_verify.Asked(name, replication_nodes.addresses_of([node]), problem=str(problem))
+    return replication_verify.ServerReply(name, replication_nodes.addresses_of([node]), problem=str(problem))
 
 
 def main():

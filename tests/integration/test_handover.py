@@ -58,9 +58,9 @@ def test_with_sentinels_no_acknowledged_write_is_lost(group, monkeypatch):
         done = roll(group, 0, "master")
         assert (done.restarted, done.pending) == (True, "none") and 0 < done.gap < 10
         time.sleep(0.3)
-    heir = number_of(group, done.handed_over_to)
-    assert masters(group) == [heir] != [0]
-    assert writer.lost(group.data[heir].client()) == []
+    candidate = number_of(group, done.handed_over_to)
+    assert masters(group) == [candidate] != [0]
+    assert writer.lost(group.data[candidate].client()) == []
     for one, before in zip(group.data, started, strict=True):
         assert one.process.pid != before
         # What was waiting in the file for the restart must survive that.

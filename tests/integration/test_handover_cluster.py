@@ -72,11 +72,11 @@ def test_cluster_is_restarted_and_nothing_is_lost(lab):
     other = lab.nodes[max(leading())]
     if lab.tls:
         # A replica that announces a port at which it is not. The port of the login is tried there, too: another server.
-        heir = next(
+        candidate = next(
             node for node in lab.nodes if cluster_lab.members(node)[node.cluster("MYID")][1] == other.cluster("MYID")
         )
         for name in ("cluster-announce-port", "cluster-announce-tls-port"):
-            heir.client().execute_command("CONFIG", "SET", name, "9")
+            candidate.client().execute_command("CONFIG", "SET", name, "9")
         wait_for(lambda: ":9@" in other.cluster("NODES"))
         with pytest.raises(NotDone, match="127.0.0.1:9 is not in step with .*: it is no replica"):
             roll_node(lab, other, "master", handover_timeout=2)

@@ -15,7 +15,7 @@ from .._redis.commands import rename_problems
 from .._redis.live_commands import live_names
 from .._redis.replies import text
 from .nodes import parse_nodes
-from .state import Asked, Problem
+from .state import NodeReply, Problem
 
 COMMANDS = ("CLUSTER", "INFO", "CONFIG", "MIGRATE", "FUNCTION")
 # What must be alike on all nodes, and where a node's clients connect.
@@ -75,9 +75,9 @@ class Server:
         self.client, self.patient, self.names, self.addresses = None, None, {}, []
 
     def ask(self):
-        """Return the Asked. Never raises for what the server does or says."""
+        """Return the NodeReply. Never raises for what the server does or says."""
         node = self.node
-        asked = Asked(self.name, node["zone"] or node["host"], node["state"] == "present", port=node["port"])
+        asked = NodeReply(self.name, node["zone"] or node["host"], node["state"] == "present", port=node["port"])
         try:
             if not self.addresses:
                 self.addresses = _resolve(node["address"] or node["host"])

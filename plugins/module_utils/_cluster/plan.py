@@ -102,12 +102,12 @@ def choose_masters(state, replicas):
     masters = sorted(holders, key=lambda node: -len(node.slots))[:count]
     promoted = []
     for leaving in state.nodes.values():
-        heirs = [node for node in state.replicas_of(leaving.id) if node.stays]
-        if not leaving.stays and leaving.slots and leaving.reachable and heirs and len(masters) < count:
+        successors = [node for node in state.replicas_of(leaving.id) if node.stays]
+        if not leaving.stays and leaving.slots and leaving.reachable and successors and len(masters) < count:
             taken = [node.zone for node in masters]
-            (heir,) = choose_by_zone([(node.id, node.zone) for node in heirs], 1, taken)
-            promoted.append(heir)
-            masters.append(state.nodes[heir])
+            (successor,) = choose_by_zone([(node.id, node.zone) for node in successors], 1, taken)
+            promoted.append(successor)
+            masters.append(state.nodes[successor])
     empty = [node for node in staying if not node.slots and node.master is None]
     more = choose_by_zone(
         [(node.id, node.zone) for node in empty], count - len(masters), [node.zone for node in masters]
@@ -132,7 +132,7 @@ def next_steps(state, replicas, rebalance=True):
         return unfinished
     masters, promoted = choose_masters(state, replicas)
     if promoted:
-        return [Step("promote", heir) for heir in promoted]
+        return [Step("promote", successor) for successor in promoted]
     missing = _assign(state, masters)
     if missing:
         return missing

@@ -25,7 +25,7 @@ class Mover:
         self.password = password
 
     def move(self, giver, taker, asked, slots):
-        """Move the slots. giver, taker: (Server, node id). asked: the taker's Asked.
+        """Move the slots. giver, taker: (Server, node id). asked: the taker's NodeReply.
 
         A write is acknowledged by the one that has the key: the giver until MIGRATE has handed it over, which is
         atomic; from then on the giver sends clients on, also for keys that are new.

@@ -25,7 +25,7 @@ class Problem:
 
 
 @dataclasses.dataclass
-class Asked:
+class NodeReply:
     """One server of the inventory and what it said.
 
     name: host:port. addresses: those that the host's name stands for. problem: why it said nothing. keys: how many it
@@ -57,7 +57,7 @@ class Asked:
 
 
 def assemble(asked, down=frozenset()):
-    """Return (State or None, Problems). asked: one Asked for each server of the inventory, in its order.
+    """Return (State or None, Problems). asked: one NodeReply for each server of the inventory, in its order.
 
     down: ids of members that need not answer, because they are to be started.
     """
@@ -165,7 +165,7 @@ def _open_slots(state, me):
         if owner is None or owner.id != me.id or receiver is None:
             state.stale.append((me.id, slot))
         else:
-            # After a failover of the receiver its heir has the keys that went over.
+            # After a failover of the receiver its successor has the keys that went over.
             state.open.setdefault(slot, receiver.master or target)
 
 

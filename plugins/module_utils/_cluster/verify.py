@@ -19,7 +19,7 @@ BUS_SECONDS = 2.0
 
 
 def cluster_findings(asked, replicas, probes):
-    """Return the findings. asked: an Asked for each server of the inventory. probes: name -> (plain, bare) Outcomes."""
+    """Return the findings. asked: a NodeReply for each declared server. probes: name -> (plain, bare) Outcomes."""
     there = [one for one in asked if one.stays and not one.problem]
     silent = [one for one in asked if one.stays and one.problem]
     found = [

@@ -38,13 +38,13 @@ DEMOTION_SECONDS = 20.0
 CLUSTER_SECONDS = 6.0
 
 
-def favourite(heirs):
+def best_candidate(candidates):
     """Return the Peer that takes over, as far as that can be foretold: the one that is furthest."""
-    return max(heirs, key=lambda peer: peer.said().offset)
+    return max(candidates, key=lambda peer: peer.said().offset)
 
 
 def hand_over(group, place):
-    """Make one of the heirs the master. Return (its name, seconds for which writes waited). Raises Refused."""
+    """Make one of the candidates the master. Return (its name, seconds for which writes waited). Raises Refused."""
     end = time.monotonic() + group.params["handover_timeout"]
     while True:
         try:
@@ -63,7 +63,7 @@ class Pause:
     """One attempt of a hand-over with Sentinels."""
 
     def __init__(self, group, place):
-        self.params, self.own, self.heirs = group.params, group.own, place.heirs
+        self.params, self.own, self.candidates = group.params, group.own, place.candidates
         self.file = place.file
         self.peer = group.peer
         self.sentinel = Sentinel(peers.sentinel_login(self.params, place.watches[0].place))
@@ -86,11 +86,11 @@ class Pause:
             self.pause(GUARDED_SECONDS if self.need_all_replicas() else self.until_demoted)
             ordered = True
             self.order()
-            heir = self.wait_for_heir()
-            self.demote(heir)
+            candidate = self.wait_for_candidate()
+            self.demote(candidate)
             demoted = True
-            peers.write_following(self.params, self.file, *heir.address)
-            return heir.name, round(time.monotonic() - self.begun, 2)
+            peers.write_following(self.params, self.file, *candidate.address)
+            return candidate.name, round(time.monotonic() - self.begun, 2)
         finally:
             # Once another is master, or may still become it, writes here would be lost: then the pause ends by itself.
             sure = demoted or not ordered
@@ -134,13 +134,13 @@ class Pause:
     def catch_up(self):
         """Wait until all that could be promoted have what the master has."""
         end = time.monotonic() + CATCH_UP_SECONDS
-        for heir in self.heirs:
-            reason = peers.lag(self.own, heir, max(0.0, end - time.monotonic()))
+        for candidate in self.candidates:
+            reason = peers.lag(self.own, candidate, max(0.0, end - time.monotonic()))
             if reason:
-                text = "%s is not in step with %s while no one writes: %s." % (heir.name, self.own.name, reason)
+                text = "%s is not in step with %s while no one writes: %s." % (candidate.name, self.own.name, reason)
                 raise Refused(text, passing=True)
 
-    def wait_for_heir(self):
+    def wait_for_candidate(self):
         """Return the Peer of the new master, once the Sentinel and itself say so."""
         begun, under_way = time.monotonic(), True
         end = begun + PROMOTION_SECONDS
@@ -148,10 +148,10 @@ class Pause:
             try:
                 address, under_way = peers.failover_state(self.sentinel)
                 if not peers.same_address(address, self.old):
-                    under_way, heir = True, self.peer(*address)
-                    said = heir.said()
+                    under_way, candidate = True, self.peer(*address)
+                    said = candidate.said()
                     if said.master is None and said.run_id != self.run_id:
-                        return heir
+                        return candidate
             except ConnectionProblem:
                 # A Sentinel disconnects the clients of a server that it promotes, and could itself be gone.
                 pass
@@ -195,7 +195,7 @@ class Pause:
 
     def promoted(self):
         """Tell whether one of the replicas is a master now; None when one of them can't be asked."""
-        found = {heir.name: self._is_master(heir) for heir in self.heirs}
+        found = {candidate.name: self._is_master(candidate) for candidate in self.candidates}
         if True in found.values():
             self.silent = ""
             return True
@@ -203,33 +203,33 @@ class Pause:
         return None if self.silent else False
 
     @staticmethod
-    def _is_master(heir):
+    def _is_master(candidate):
         # The second time over a new connection: Sentinels close those to a server that they promote.
         for _attempt in range(2):
             with contextlib.suppress(ConnectionProblem):
-                return heir.said().master is None
+                return candidate.said().master is None
         return None
 
-    def demote(self, heir):
+    def demote(self, candidate):
         if time.monotonic() > self.until:
             raise Refused(
                 "the promotion of %s took so long that %s took writes again: it was left to the Sentinels to make it a "
-                "replica." % (heir.name, self.own.name)
+                "replica." % (candidate.name, self.own.name)
             )
-        self.own.run("REPLICAOF", *heir.address)
+        self.own.run("REPLICAOF", *candidate.address)
         if self.own.said().master is None:
-            raise Refused("%s does not follow %s, and was told to." % (self.own.name, heir.name))
+            raise Refused("%s does not follow %s, and was told to." % (self.own.name, candidate.name))
 
 
 def _in_cluster(group, place):
     """The replica asks its master to pause writes, catches up and is elected: the servers do all of it."""
-    heir, begun = favourite(place.heirs), time.monotonic()
+    candidate, begun = best_candidate(place.candidates), time.monotonic()
     try:
-        heir.run("CLUSTER", "FAILOVER")
+        candidate.run("CLUSTER", "FAILOVER")
     except ConnectionProblem as problem:
         raise Refused(str(problem), passing=True) from problem
     while time.monotonic() < begun + CLUSTER_SECONDS:
         if group.own.said().master is not None:
-            return heir.name, round(time.monotonic() - begun, 2)
+            return candidate.name, round(time.monotonic() - begun, 2)
         time.sleep(POLL)
-    raise Refused("%s was not elected within %d s: see its log." % (heir.name, CLUSTER_SECONDS), passing=True)
+    raise Refused("%s was not elected within %d s: see its log." % (candidate.name, CLUSTER_SECONDS), passing=True)

@@ -30,7 +30,7 @@ class Place:
 
     part: str
     said: object
-    heirs: list = field(default_factory=list)
+    candidates: list = field(default_factory=list)
     shard: object = None
     watches: list = field(default_factory=list)
     file: str | None = None
@@ -131,19 +131,19 @@ class Group:
         self._members(said, said.run_id)
         if not watches:
             return Place("master", said)
-        heirs = []
+        candidates = []
         for one in said.attached:
             replica = self._replica(one.host, one.port)
             if replica.said().priority:
-                heirs.append(replica)
-        if len({heir.said().run_id for heir in heirs}) < len(heirs):
+                candidates.append(replica)
+        if len({candidate.said().run_id for candidate in candidates}) < len(candidates):
             raise Refused(
                 "the replicas %s can't be told apart: make them announce a port that the login reaches."
-                % " and ".join(heir.name for heir in heirs)
+                % " and ".join(candidate.name for candidate in candidates)
             )
         # Read before writes are paused: it must say whom to follow when the server comes back.
-        file = peers.config_text(self.params) if heirs and not self.check else None
-        return Place("master", said, heirs=heirs, watches=watches, file=file)
+        file = peers.config_text(self.params) if candidates and not self.check else None
+        return Place("master", said, candidates=candidates, watches=watches, file=file)
 
     def _members(self, master, own_run_id):
         """Raise Refused unless all servers that are declared belong to the group."""
@@ -171,9 +171,9 @@ class Group:
             master = self.peer(shard.master.host, shard.master.port)
             self._own_in_step(master)
             return Place("replica", said, shard=shard)
-        heirs = [self._replica(entry.host, entry.port) for entry in shard.replicas]
+        candidates = [self._replica(entry.host, entry.port) for entry in shard.replicas]
         self.linked(shard, shard.replicas)
-        return Place("master", said, heirs=heirs, shard=shard)
+        return Place("master", said, candidates=candidates, shard=shard)
 
     def _replica(self, host, port):
         """Return the Peer of a replica of this server that is in step."""

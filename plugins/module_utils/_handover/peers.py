@@ -16,7 +16,7 @@ from .._redis.live_commands import live_names
 from .._redis.replies import text
 from .._sentinel.client import Sentinel, fields, resolve
 from .._service.data_safety import reach
-from .rules import Watch, behind, following, parse_info
+from .rules import Watch, behind, following, parse_server_info
 
 COMMANDS = ("INFO", "CLIENT", "CLUSTER", "CONFIG", "REPLICAOF", "SLAVEOF")
 # A replica that is further behind than what is written in this time is not in step.
@@ -78,7 +78,7 @@ class Peer:
         return found
 
     def said(self):
-        return parse_info(
+        return parse_server_info(
             "\n".join(text(self.run("INFO", section)) for section in ("server", "replication", "cluster"))
         )
 

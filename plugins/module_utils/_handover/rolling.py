@@ -77,14 +77,14 @@ class Rolling:
             if not rules.is_due(place.part, role):
                 return
         if self.check:
-            if place and place.heirs:
-                self.done.handed_over_to = failover.favourite(place.heirs).name
+            if place and place.candidates:
+                self.done.handed_over_to = failover.best_candidate(place.candidates).name
             self.done.restarted, self.done.pending = True, "none"
             return
         file = place.file if place else None
-        if place and (place.heirs or place.part == "replica") and not self.params["allow_data_loss"]:
+        if place and (place.candidates or place.part == "replica") and not self.params["allow_data_loss"]:
             secure_data(self.params, self.unit.ports(), others_have_them=True)
-        if place and place.part == "master" and place.heirs:
+        if place and place.part == "master" and place.candidates:
             self.done.handed_over_to, self.done.gap = failover.hand_over(self.group, place)
             self.group.handed_over = True
             place = self.group.settle()

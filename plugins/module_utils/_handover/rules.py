@@ -14,7 +14,7 @@ _DOWN = {"s_down", "o_down", "disconnected"}
 
 
 @dataclass(frozen=True)
-class Attached:
+class ReplicaRow:
     """A replica as its master sees it. state: 'online' once it has the data. offset: what it acknowledged last."""
 
     host: str
@@ -28,7 +28,7 @@ class Attached:
 
 
 @dataclass(frozen=True)
-class Said:
+class ServerInfo:
     """What a server says of itself by INFO.
 
     run_id: another one after each start. master: (host, port) that it follows, or None. stream: its replication id; a
@@ -48,16 +48,16 @@ class Said:
     cluster: bool = False
 
 
-def parse_info(text):
-    """Return the Said of one or several sections of INFO."""
+def parse_server_info(text):
+    """Return the ServerInfo of one or several sections of INFO."""
     rows = dict(line.partition(":")[::2] for line in text.splitlines() if ":" in line)
     replica = rows.get("role") == "slave"
     attached = []
     for name, value in rows.items():
         if name.startswith("slave") and name[5:].isdigit():
             row = dict(part.partition("=")[::2] for part in value.split(","))
-            attached.append(Attached(row["ip"], int(row["port"]), row["state"], int(row["offset"])))
-    return Said(
+            attached.append(ReplicaRow(row["ip"], int(row["port"]), row["state"], int(row["offset"])))
+    return ServerInfo(
         run_id=rows.get("run_id", ""),
         master=(rows["master_host"], int(rows["master_port"])) if replica else None,
         link=rows.get("master_link_status", "up"),

@@ -50,7 +50,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ServerReply:
     """What one server of the group said.
 
     addresses: {(address, port), ...} under which others may know it. problem: why it can't be asked. info: of INFO
@@ -82,7 +82,7 @@ def parse_links(text):
 
 
 def group_findings(asked, replica_user=None, require_tls=False, goals=None):
-    """Return the findings. asked: an Asked for each declared server.
+    """Return the findings. asked: a ServerReply for each declared server.
 
     replica_user: whom replicas log in as, None for anyone but 'default'. goals: replication id -> what its master had
     written when it was asked first.

@@ -53,7 +53,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Door:
+class Opening:
     """address, port: what a client connects to; a port of None is not known yet. targets: for what is translated or
     routed, (address of the container or None, interface of its bridge). option: what opened it, as docker run has it.
     pending: it is not there yet. walled: its network is internal, and the container can't answer past it."""
@@ -136,7 +136,7 @@ def doors_of(container, facts):
     if owner["HostConfig"]["NetworkMode"] == "host":
         found = {(port, *place) for listener, port in listeners or () for place in places(listener)}
         return [
-            Door("host", "tcp", family, address, port, port, option="--network host")
+            Opening("host", "tcp", family, address, port, port, option="--network host")
             for port, family, address in sorted(found)
             if family in facts.families
         ]
@@ -230,7 +230,7 @@ def _published_doors(container, networks, facts):
             if bridge_of(network) and family_of(own) == family
         )
         option = _publishing(container, protocol, port, host_port, address)
-        doors.append(Door("published", protocol, family, address, host_port, port, targets, option))
+        doors.append(Opening("published", protocol, family, address, host_port, port, targets, option))
     return doors
 
 
@@ -255,14 +255,14 @@ def _address_doors(container, networks, published, listeners, answering, facts):
             for port in sorted(ports | declared if bridge else ports):
                 if bridge:
                     walled = bool(network.get("Internal")) and family not in answering
-                    yield Door("direct", "tcp", family, address, port, port, ((address, bridge),), walled=walled)
+                    yield Opening("direct", "tcp", family, address, port, port, ((address, bridge),), walled=walled)
                 else:
                     yield _lan_door(network, family, address, port)
 
 
 def _lan_door(network, family, address, port, pending=False):
     option, walled = "--network " + network["Name"], bool(network.get("Internal"))
-    return Door("lan", "tcp", family, address, port, port, (), option, pending, walled)
+    return Opening("lan", "tcp", family, address, port, port, (), option, pending, walled)
 
 
 def _pending_doors(container, owner, facts):
@@ -272,7 +272,7 @@ def _pending_doors(container, owner, facts):
     ports = exposed(container)
     if settings["NetworkMode"] == "host":
         return [
-            Door("host", "tcp", family, ANY[family], port, port, option="--network host", pending=True)
+            Opening("host", "tcp", family, ANY[family], port, port, option="--network host", pending=True)
             for port in sorted(ports)
             for family in facts.families
         ]
@@ -289,7 +289,7 @@ def _pending_doors(container, owner, facts):
         bridges = [bridge_of(one) for one in networks if family == 4 or one.get("EnableIPv6")]
         targets = tuple((None, bridge) for bridge in bridges if bridge)
         option = _publishing(owner, protocol, port, host_port, address)
-        doors.append(Door("published", protocol, family, address, host_port, port, targets, option, pending=True))
+        doors.append(Opening("published", protocol, family, address, host_port, port, targets, option, pending=True))
     lans = [network for network in networks if network["Driver"] in ON_LAN]
     return doors + [_lan_door(network, 4, "", port, pending=True) for network in lans for port in sorted(ports)]
 
@@ -298,7 +298,7 @@ def service_doors(service, facts):
     """Return the doors that a swarm's routing mesh opens on this host for one service."""
     inner = tuple((address, bridge_of(network)) for network, address in _on_swarm_bridge(facts, MESH))
     return [
-        Door(
+        Opening(
             *("ingress", port["Protocol"], 4, ANY[4], port["PublishedPort"], port.get("TargetPort"), inner),
             option="--publish %s:%s" % (port["PublishedPort"], port.get("TargetPort", "")),
         )

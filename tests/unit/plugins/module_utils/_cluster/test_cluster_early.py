@@ -6,7 +6,11 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import mark_leaving
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.plan import impossible, plan
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.preflight import assemble_early
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import Asked, Problem, assemble
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import (
+    NodeReply,
+    Problem,
+    assemble,
+)
 from test_cluster_state import cluster
 
 SILENT = Problem("no answer", silent=True)
@@ -15,7 +19,7 @@ NO_LOGIN = Problem("refused the login")
 
 
 def missing(name, problem=STOPPED, **more):
-    return Asked(name, name, True, frozenset(["127.0.0.1"]), 7000 + ord(name), problem=problem, **more)
+    return NodeReply(name, name, True, frozenset(["127.0.0.1"]), 7000 + ord(name), problem=problem, **more)
 
 
 def with_missing(asked, *others):

@@ -126,9 +126,9 @@ def test_no_slot_moves_that_need_not(state, replicas):
     assume(not impossible(state, replicas))
     steps, after = plan(state, replicas)
     moved = sum(len(step.slots) for step in steps if step.action == "move")
-    # What a master has in the end beyond what it had, or its heir took over, or nobody had.
-    heirs = {step.node: state.nodes[step.node].master for step in steps if step.action == "promote"}
-    had = {node: len(state.nodes[heirs.get(node, node)].slots) for node in after.nodes}
+    # What a master has in the end beyond what it had, or its successor took over, or nobody had.
+    successors = {step.node: state.nodes[step.node].master for step in steps if step.action == "promote"}
+    had = {node: len(state.nodes[successors.get(node, node)].slots) for node in after.nodes}
     given_ = collections.Counter()
     for step in steps:
         if step.action == "assign":
@@ -137,7 +137,7 @@ def test_no_slot_moves_that_need_not(state, replicas):
     assert moved == gained
     # And nobody gains more than an even share, as long as somebody has to give.
     masters = [node for node in after.nodes.values() if node.slots]
-    leaving = sum(had[n] for n in after.nodes if not after.nodes[n].slots and n not in heirs.values())
+    leaving = sum(had[n] for n in after.nodes if not after.nodes[n].slots and n not in successors.values())
     short = sum(max(0, SLOTS // len(masters) - had[n.id] - given_[n.id]) for n in masters)
     assert moved == max(leaving, short)
 

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import Asked, Problem, assemble
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.state import (
+    NodeReply,
+    Problem,
+    assemble,
+)
 
 SHARES = {"a": "0-5460", "b": "5461-10921", "c": "10922-16383"}
 
@@ -13,7 +17,7 @@ def say(me, lines, **more):
         f"{name} 127.0.0.1:{7000 + ord(name)}@1 {'myself,' * (name == me)}{flags} {master} 0 0 0 connected {slots}\n"
         for name, (flags, master, slots) in lines.items()
     )
-    return Asked(me, me, True, port=7000 + ord(me), entries=parse_nodes(text), info={"cluster_state": "ok"}, **more)
+    return NodeReply(me, me, True, port=7000 + ord(me), entries=parse_nodes(text), info={"cluster_state": "ok"}, **more)
 
 
 def cluster(change=None, **lines):
@@ -58,7 +62,7 @@ def test_new_nodes():
             "x belongs to another cluster, with 127.0.0.1:7113",
             False,
         ),
-        ([*cluster(), Asked("x", "x", True, problem=Problem("x is silent"))], "x is silent", False),
+        ([*cluster(), NodeReply("x", "x", True, problem=Problem("x is silent"))], "x is silent", False),
         ([*cluster(), say("a", {"a": ("master", "-", "0-5460")})], "a and a are the same server", False),
     ],
 )
@@ -107,7 +111,7 @@ def test_a_leaver_elsewhere_is_left_alone():
 
 def test_a_dead_leaver_is_found_by_its_address():
     asked = cluster(x=("master,fail", "-", ""))[:3]
-    gone = Asked("x", "x", False, frozenset(["127.0.0.1"]), 7000 + ord("x"), problem=Problem("x is silent"))
+    gone = NodeReply("x", "x", False, frozenset(["127.0.0.1"]), 7000 + ord("x"), problem=Problem("x is silent"))
     state, problems = assemble([*asked, gone])
     assert not problems and state.nodes["x"].member and not state.nodes["x"].reachable
 

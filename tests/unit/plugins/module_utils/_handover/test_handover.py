@@ -12,7 +12,11 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._cluster.nodes import parse_nodes
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._errors import Refused
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover import rules as handover_rules
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import Attached, Said, Watch
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
+    ReplicaRow,
+    ServerInfo,
+    Watch,
+)
 from hypothesis import given, strategies as st
 
 MASTER_INFO = """# Server
@@ -44,32 +48,32 @@ cluster_enabled:1
 
 
 def test_info_of_a_master():
-    said = handover_rules.parse_info(MASTER_INFO.replace("\n", "\r\n"))
-    assert said == Said(
+    said = handover_rules.parse_server_info(MASTER_INFO.replace("\n", "\r\n"))
+    assert said == ServerInfo(
         run_id="aaaa",
         offset=1000,
         stream="feed",
-        attached=(Attached("10.0.0.2", 6379, "online", 900), Attached("10.0.0.3", 6380, "wait_bgsave", 0)),
+        attached=(ReplicaRow("10.0.0.2", 6379, "online", 900), ReplicaRow("10.0.0.3", 6380, "wait_bgsave", 0)),
     )
 
 
 def test_info_of_a_replica():
-    said = handover_rules.parse_info(REPLICA_INFO)
+    said = handover_rules.parse_server_info(REPLICA_INFO)
     assert (said.master, said.link, said.syncing, said.offset) == (("10.0.0.1", 6379), "down", True, 77)
     assert (said.priority, said.cluster, said.attached) == (0, True, ())
 
 
-FOLLOWER = Said("b", master=("10.0.0.1", 6379), offset=100, stream="feed")
-LEADER = Said("a", offset=100, stream="feed", attached=(Attached("10.0.0.2", 6379, "online", 100),))
+FOLLOWER = ServerInfo("b", master=("10.0.0.1", 6379), offset=100, stream="feed")
+LEADER = ServerInfo("a", offset=100, stream="feed", attached=(ReplicaRow("10.0.0.2", 6379, "online", 100),))
 
 
 @pytest.mark.parametrize(
     ("said", "members", "watched", "part"),
     [
-        (Said("a"), 0, False, "none"),
-        (Said("a", cluster=True), 1, False, "none"),
-        (Said("a", cluster=True), 2, False, "master"),
-        (Said("a"), 0, True, "master"),
+        (ServerInfo("a"), 0, False, "none"),
+        (ServerInfo("a", cluster=True), 1, False, "none"),
+        (ServerInfo("a", cluster=True), 2, False, "master"),
+        (ServerInfo("a"), 0, True, "master"),
         (LEADER, 0, False, "master"),
         (FOLLOWER, 0, False, "replica"),
         # A replica with replicas of its own.
@@ -115,7 +119,7 @@ def passing(call, *arguments):
 
 def test_a_replica_that_gets_its_data_is_waited_for():
     handover_rules.check_attached("m", LEADER)
-    syncing = dataclasses.replace(LEADER, attached=(Attached("10.0.0.9", 6379, "send_bulk", 0),))
+    syncing = dataclasses.replace(LEADER, attached=(ReplicaRow("10.0.0.9", 6379, "send_bulk", 0),))
     text, waits = passing(handover_rules.check_attached, "m", syncing)
     assert "10.0.0.9:6379" in text and waits
     text, waits = passing(handover_rules.check_attached, "m", dataclasses.replace(LEADER, failover="waiting-for-sync"))

@@ -15,7 +15,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover
     group as handover_group,
     peers as handover_peers,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import Said, Watch, shard_of
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
+    ServerInfo,
+    Watch,
+    shard_of,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._service.data_safety import DataAtRisk
 
@@ -67,7 +71,7 @@ def test_what_does_not_pass_is_not(group, first):
 
 
 def test_part_waits_while_it_loads(group):
-    group.own.said = answers(ConnectionProblem("loading", "it loads"), Said("a", master=("h", 1)))
+    group.own.said = answers(ConnectionProblem("loading", "it loads"), ServerInfo("a", master=("h", 1)))
     assert group.part() == "replica" and group.clock.now
 
 
@@ -93,7 +97,7 @@ def test_part_of_one_that_can_not_be_asked(group):
 )
 def test_part_of_one_without_replicas(group, monkeypatch, watch, part):
     monkeypatch.setattr(handover_peers, "ask_sentinels", lambda _params: [watch])
-    group.own.said = answers(Said("a"))
+    group.own.said = answers(ServerInfo("a"))
     assert group.part() == part
 
 
@@ -116,12 +120,12 @@ def test_votes_are_asked_for_before_the_election(group):
 
 
 def test_declared_servers_have_to_belong_to_the_group(group):
-    master = Said("a", stream="feed")
+    master = ServerInfo("a", stream="feed")
     group.params["nodes"] = [{"host": "n", "port": 1}]
-    for said in (master, Said("own"), Said("c", master=("h", 1), stream="feed")):
+    for said in (master, ServerInfo("own"), ServerInfo("c", master=("h", 1), stream="feed")):
         group.peer = lambda *_address, said=said, **_more: types.SimpleNamespace(name="n:1", said=lambda: said)
         group._members(master, "own")
-    for said in (Said("c"), Said("c", master=("h", 1), stream="f00d")):
+    for said in (ServerInfo("c"), ServerInfo("c", master=("h", 1), stream="f00d")):
         group.peer = lambda *_address, said=said, **_more: types.SimpleNamespace(name="n:1", said=lambda: said)
         with pytest.raises(Refused, match="n:1, which nodes names"):
             group._members(master, "own")
@@ -130,8 +134,8 @@ def test_declared_servers_have_to_belong_to_the_group(group):
 def test_who_has_handed_over_need_not_be_in_step_before_its_restart(group, monkeypatch):
     """It may be unable to, until it runs the version of the others."""
     monkeypatch.setattr(handover_peers, "lag", lambda *_peers: "its link to the master is down")
-    group.own.said = answers(Said("a", master=("m", 1)))
-    group.peer = lambda *_address: types.SimpleNamespace(name="m:1", said=lambda: Said("b"))
+    group.own.said = answers(ServerInfo("a", master=("m", 1)))
+    group.peer = lambda *_address: types.SimpleNamespace(name="m:1", said=lambda: ServerInfo("b"))
     with pytest.raises(Refused, match="link to the master is down"):
         group.look()
     group.handed_over = True

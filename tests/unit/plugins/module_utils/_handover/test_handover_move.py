@@ -14,7 +14,11 @@ from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover
     failover as handover_failover,
     peers as handover_peers,
 )
-from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import Attached, Said, Watch
+from ansible_collections.celebrum.redis_hardening.plugins.module_utils._handover.rules import (
+    ReplicaRow,
+    ServerInfo,
+    Watch,
+)
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._redis.connection import ConnectionProblem
 
 OLD, NEW = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
@@ -37,7 +41,7 @@ class Peer:
             return [b"min-replicas-to-write", b"0"]
         self.lab.log.append(words[:2])
         if words[0] == "REPLICAOF":
-            self.now = Said("a", master=words[1:])
+            self.now = ServerInfo("a", master=words[1:])
 
 
 class Lab:
@@ -46,14 +50,14 @@ class Lab:
     def __init__(self, monkeypatch):
         self.log, self.time, self.promotes, self.reason, self.refusal = [], 100.0, True, "", None
         self.tilted, self.called_off, self.need = 0.0, False, []
-        self.own = Peer(self, OLD, Said("a", offset=7, attached=(Attached(*NEW, "online", 7),)))
-        self.heir = Peer(self, NEW, Said("b", master=OLD, offset=7))
-        self.peers = {OLD: self.own, NEW: self.heir}
+        self.own = Peer(self, OLD, ServerInfo("a", offset=7, attached=(ReplicaRow(*NEW, "online", 7),)))
+        self.candidate = Peer(self, NEW, ServerInfo("b", master=OLD, offset=7))
+        self.peers = {OLD: self.own, NEW: self.candidate}
         self.params = {"handover_timeout": 60}
         row = {"ip": OLD[0], "port": str(OLD[1]), "down-after-milliseconds": "5000", "failover-timeout": "60000"}
         watch = Watch("s1", row)
         self.place = types.SimpleNamespace(
-            part="master", said=self.own.now, shard=None, heirs=[self.heir], watches=[watch], file="port 1\n"
+            part="master", said=self.own.now, shard=None, candidates=[self.candidate], watches=[watch], file="port 1\n"
         )
         sentinel = types.SimpleNamespace(where="s1", close=lambda: None)
         monkeypatch.setattr(handover_failover, "Sentinel", lambda _login: sentinel)
@@ -90,11 +94,11 @@ class Lab:
             refusal, self.refusal = self.refusal, None
             raise refusal
         if self.promotes:
-            self.heir.now = Said("b")
+            self.candidate.now = ServerInfo("b")
 
     def failover_state(self, _sentinel):
         self.log.append(("ask",))
-        return (OLD if self.heir.now.master else NEW), True
+        return (OLD if self.candidate.now.master else NEW), True
 
     def call_off(self, _sentinel, seconds, timeout):
         assert seconds >= 1 and timeout == "60000"
@@ -138,8 +142,8 @@ def test_a_sentinel_that_stands_still_goes_on_later(lab, monkeypatch):
 
     def late(_sentinel):
         if lab.time > 130:
-            lab.heir.now = Said("b")
-        return (OLD if lab.heir.now.master else NEW), True
+            lab.candidate.now = ServerInfo("b")
+        return (OLD if lab.candidate.now.master else NEW), True
 
     lab.promotes = False
     fail_over = lab.fail_over
@@ -153,7 +157,7 @@ def test_a_sentinel_that_stands_still_goes_on_later(lab, monkeypatch):
     assert lab.hand_over()[0] == "10.0.0.2:6379"
     assert lab.log.count(("CLIENT", "UNPAUSE")) == 1 and lab.log[-1] == ("CLIENT", "UNPAUSE")
     # For good, it is not waited for.
-    lab.own.now, lab.heir.now, lab.tilted = Said("a", offset=7), Said("b", master=OLD), 1e9
+    lab.own.now, lab.candidate.now, lab.tilted = ServerInfo("a", offset=7), ServerInfo("b", master=OLD), 1e9
     lab.time = 0.0
     monkeypatch.setattr(handover_peers, "is_tilted", lambda _sentinel: lab.time > 1)
     with pytest.raises(Refused, match="promoted nobody within 6"):
@@ -203,7 +207,7 @@ def test_a_replica_that_is_lost_after_the_order(lab, monkeypatch, said, refused,
     """Writes that are let in now would be thrown away once it is promoted."""
 
     def order(_sentinel):
-        lab.heir.now = Silent()
+        lab.candidate.now = Silent()
 
     def state(_sentinel):
         if isinstance(said, Exception):
@@ -222,7 +226,7 @@ def test_a_failover_that_is_called_off_is_no_danger(lab, monkeypatch):
     """Who was promoted all the same is made a replica by the Sentinels."""
 
     def order(_sentinel):
-        lab.heir.now = Said("b")
+        lab.candidate.now = ServerInfo("b")
 
     monkeypatch.setattr(handover_peers, "fail_over", order)
     monkeypatch.setattr(handover_peers, "failover_state", lambda _sentinel: (OLD, not lab.called_off))
@@ -244,7 +248,7 @@ def test_the_sentinel_is_believed_when_the_heir_says_so_too(lab, monkeypatch):
     def early(_sentinel):
         lab.log.append(("ask",))
         if lab.log.count(("ask",)) == 3:
-            lab.heir.now = Said("b")
+            lab.candidate.now = ServerInfo("b")
         return NEW, True
 
     lab.promotes = False
@@ -312,7 +316,7 @@ def test_refused_for_good(lab):
 
 def test_another_took_over_meanwhile(lab):
     lab.refusal = Refused("INPROG", passing=True)
-    lab.settle = lambda: types.SimpleNamespace(part="replica", said=Said("a", master=("10.0.0.3", 6379)))
+    lab.settle = lambda: types.SimpleNamespace(part="replica", said=ServerInfo("a", master=("10.0.0.3", 6379)))
     assert lab.hand_over() == ("10.0.0.3:6379", None)
 
 
@@ -325,8 +329,8 @@ def test_in_a_cluster_a_lost_election_is_held_again(lab, monkeypatch):
         if len(tries) == 1:
             raise ConnectionProblem("protocol", "Master is down or failed")
         if len(tries) == 3:
-            lab.own.now = Said("a", master=NEW)
+            lab.own.now = ServerInfo("a", master=NEW)
 
-    monkeypatch.setattr(lab.heir, "run", run)
+    monkeypatch.setattr(lab.candidate, "run", run)
     assert lab.hand_over()[0] == "10.0.0.2:6379"
     assert tries == [("CLUSTER", "FAILOVER")] * 3

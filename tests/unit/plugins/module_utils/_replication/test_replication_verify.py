@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.plan import Node
 from ansible_collections.celebrum.redis_hardening.plugins.module_utils._replication.verify import (
     ALIKE,
-    Asked,
     Link,
+    ServerReply,
     group_findings,
     parse_info,
     parse_links,
@@ -36,7 +36,9 @@ def server(number, master=None, link="up", keys=0, failover="no-failover", strea
     if master:
         more = {"outgoing": (Link(f"10.0.0.{number}:5000", "%s:%d" % master),), "written": "READONLY", **more}
         more = {"info": {"slave_repl_offset": "90"}, **more}
-    return Asked(**{"name": f"s{number}", "addresses": node.addresses, "node": node, "settings": SETTINGS, **more})
+    return ServerReply(
+        **{"name": f"s{number}", "addresses": node.addresses, "node": node, "settings": SETTINGS, **more}
+    )
 
 
 def of(number, user="replica", port=6379):
@@ -45,7 +47,7 @@ def of(number, user="replica", port=6379):
 
 
 def silent(number):
-    return Asked(f"s{number}", frozenset({place(number)}), problem="no answer")
+    return ServerReply(f"s{number}", frozenset({place(number)}), problem="no answer")
 
 
 def group(*others, **master):
