@@ -1,4 +1,4 @@
-# Sourced by ./run: ansible-test, which wants the collection below a real folder ansible_collections.
+# Sourced by ./run: ansible-test, which wants the collection below a real directory ansible_collections.
 
 sanity() {
   local copy="$TOP/.cache/ansible_collections/celebrum/redis_hardening" cache=~/.ansible/test/cache pip

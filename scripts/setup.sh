@@ -33,7 +33,7 @@ ensure_venv() {
       { tail -n 20 "$LAB/pip.log" >&2; die "pip could not install requirements-dev.txt (see above)"; }
     echo "$wanted" > "$stamp"
   fi
-  # Ansible finds a collection by its name below a folder ansible_collections.
+  # Ansible finds a collection by its name below a directory ansible_collections.
   mkdir -p "$VENV/collections/ansible_collections/celebrum"
   ln -sfn "$TOP" "$VENV/collections/ansible_collections/celebrum/redis_hardening"
   export PATH="$VENV/bin:$PATH" ANSIBLE_COLLECTIONS_PATH="$VENV/collections" ANSIBLE_CONFIG="$TOP/ansible.cfg"

@@ -14,20 +14,20 @@ description:
   - Returns what the file holds, without the line end.
   - When the file is missing, makes 32 random bytes, writes them in Base64 to the file, and returns them. Several hosts
     or processes that ask for the same file at once get the same secret.
-  - The file gets mode 0600. Folders that are made for it get mode 0700, and the topmost of them a C(.gitignore) that
-    keeps all of it out of Git.
+  - The file gets mode 0600. Directories that are made for it get mode 0700, and the topmost of them a C(.gitignore)
+    that keeps all of it out of Git.
 options:
   _terms:
     description:
-      - Paths of files on the controller. Relative ones begin at the playbook's folder.
+      - Paths of files on the controller. Relative ones begin at the playbook's directory.
     type: list
     elements: path
     required: true
 notes:
   - A file that others can read, that is empty or that holds several lines is refused with the command that fixes it.
-  - What another user could have put there is refused, too. File, folders and symbolic links on the way must belong to
-    whoever runs Ansible, to root, or to the owner of the inventory's or the playbook's folder; a folder that all can
-    write must be sticky, and that of the file itself must not be writable for a group with other members.
+  - What another user could have put there is refused, too. File, directories and symbolic links on the way must belong
+    to whoever runs Ansible, to root, or to the owner of the inventory's or the playbook's directory; a directory that
+    all can write must be sticky, and that of the file itself must not be writable for a group with other members.
   - In check mode nothing is written. For a file that is missing, every evaluation then gives another random value.
   - Whoever uses the value must keep it out of the output, by an option that is marked C(no_log) or by C(no_log) on the
     task.
@@ -124,7 +124,7 @@ def create(path, secret):
 
 
 def make_folders(folder):
-    """Make the folder and its parents with mode 0700, and keep the topmost new one out of Git."""
+    """Make the directory and its parents with mode 0700, and keep the topmost new one out of Git."""
     missing = []
     while not os.path.isdir(folder):
         missing.insert(0, folder)
@@ -140,7 +140,7 @@ def make_folders(folder):
 
 
 def ignores_all(folder):
-    """Say whether the folder was made by this lookup, for a secret of another host."""
+    """Say whether the directory was made by this lookup, for a secret of another host."""
     try:
         with open(os.path.join(folder, ".gitignore"), encoding="utf-8") as file:
             return file.read() == IGNORE_ALL
@@ -149,7 +149,7 @@ def ignores_all(folder):
 
 
 def _owners(folders):
-    """Return who, beside whoever runs this and root, may own secrets: the owners of these folders."""
+    """Return who, beside whoever runs this and root, may own secrets: the owners of these directories."""
     return {os.stat(folder).st_uid for folder in folders if folder and os.path.isdir(folder)}
 
 
@@ -186,7 +186,7 @@ def refuse_planted(path, owners=frozenset()):
 
 
 def _refuse_shared(folder, status, last):
-    """Refuse a folder in which others can exchange what is ours. last: it is to hold the secret itself."""
+    """Refuse a directory in which others can exchange what is ours. last: it is to hold the secret itself."""
     if status.st_mode & stat.S_ISVTX:
         return
     if status.st_mode & 0o002 or (last and status.st_mode & 0o020 and not _only_ours(status.st_gid)):

@@ -13,7 +13,7 @@ author:
   - Celebrum Redis Hardening contributors (@celebrum)
 description:
   - Collects the findings of all hosts of the play, applies waivers, shows a table, writes C(report.json) and
-    C(report.txt) to a folder of the controller, and fails when a control fails or could not be checked.
+    C(report.txt) to a directory of the controller, and fails when a control fails or could not be checked.
   - Runs once for the play, on the controller.
   - A host that was lost during the play, or has no findings, gets a finding with status V(error). So does a check that
     ended without findings and was not skipped, and what a host sends that is no finding of this collection.
@@ -40,8 +40,8 @@ options:
     elements: str
   path:
     description:
-      - Folder on the controller. It is made with mode 0700 when it is missing; the files get mode 0600, because they
-        describe weaknesses. Relative paths begin at the playbook's folder.
+      - Directory on the controller. It is made with mode 0700 when it is missing; the files get mode 0600, because they
+        describe weaknesses. Relative paths begin at the playbook's directory.
     type: path
     required: true
   title:

@@ -29,7 +29,7 @@ options:
     type: str
     default: 2.18.0
   project_src:
-    description: Folder of the project that is going to be written.
+    description: Directory of the project that is going to be written.
     type: path
   mark:
     description: Text in the first line of a Compose file in O(project_src) that makes it the caller's own.
@@ -95,7 +95,7 @@ def has_package(module, name):
 
 
 def compose_files(folder, mark):
-    """Return name -> whether it is ours, of the Compose files in the folder."""
+    """Return name -> whether it is ours, of the Compose files in the directory."""
     found = {}
     for name in ready.FILE_NAMES:
         path = os.path.join(folder, name)
@@ -109,7 +109,7 @@ def compose_files(folder, mark):
 
 
 def project_of(module, docker, container):
-    """Return the folder of the container's project, '' when it has none, None without such a container."""
+    """Return the directory of the container's project, '' when it has none, None without such a container."""
     if not docker:
         return None
     code, out, _err = module.run_command([docker, "container", "inspect", "--format", PROJECT, container])

@@ -33,7 +33,8 @@ requirements:
 options:
   paths:
     description:
-      - Compose files, and folders that are searched for them, six levels deep. Folders that do not exist are left out.
+      - Compose files, and directories that are searched for them, six levels deep. Directories that do not exist are
+        left out.
       - Found are files such as C(compose.yaml), C(docker-compose.yml) and C(docker-compose.prod.yml), and those that
         they take in by C(include) or C(extends), whatever they are called.
     type: list
@@ -106,7 +107,7 @@ LABEL = '{{.Label "com.docker.compose.project.config_files"}}'
 
 
 def files_below(path):
-    """Return the Compose files in a folder and those below it. Links are not followed."""
+    """Return the Compose files in a directory and those below it. Links are not followed."""
     found = []
     for folder, folders, names in os.walk(path):
         depth = os.path.relpath(folder, path).count(os.sep) + (folder != path)
@@ -167,7 +168,7 @@ def findings_of(path, options):
         faults = compose_exposure.faults(read(path), options["ports"], environment_of(path), options["allow_loopback"])
     except (OSError, compose_exposure.Unreadable) as error:
         told = error.strerror if isinstance(error, OSError) else str(error)
-        actual, mend = "can't be read: %s" % told, "Mend %s, or take it out of the searched folders." % path
+        actual, mend = "can't be read: %s" % told, "Fix %s, or take it out of the searched directories." % path
         return [
             finding(control, "error", expected, actual, subject=path, remediation=mend)
             for control, expected in EXPECTED.items()
@@ -204,7 +205,7 @@ def main():
     options = module.params
     files = set(files_of_containers(module) if options["containers"] else [])
     for path in options["paths"]:
-        # A path that is no folder is one that the caller knows of: when it is gone, that is an error.
+        # A path that is no directory is one that the caller knows of: when it is gone, that is an error.
         files |= set(files_below(path)) if os.path.isdir(path) else {path} if _names_a_file(path) else set()
     files = with_references(files)
     findings = [one for path in files for one in findings_of(path, options)]

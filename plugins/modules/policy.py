@@ -32,8 +32,8 @@ options:
 notes:
   - "Refused are for example: a V(redis_bind) that others can reach with no V(redis_allowed_sources); the whole internet
     as an allowed source; a port of SSH as a Redis port; an enabled user without a password; a password of less than 16
-    characters; an unbounded V(redis_maxmemory); a V(redis_timeout) of 0; C(CONFIG) or C(ACL) disabled; a folder of the
-    system as V(redis_dir); a system other than Debian 12 and 13 without V(redis_allow_untested_system)."
+    characters; an unbounded V(redis_maxmemory); a V(redis_timeout) of 0; C(CONFIG) or C(ACL) disabled; a directory of
+    the system as V(redis_dir); a system other than Debian 12 and 13 without V(redis_allow_untested_system)."
   - Sources by group, host or DNS name are resolved as P(celebrum.redis_hardening.firewall_ports#lookup) does, and
     refused where they mean nobody. So is a port on which Redis can be reached by others, and for which no source is
     named.

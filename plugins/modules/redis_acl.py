@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - Celebrum Redis Hardening contributors (@celebrum)
 description:
-  - Compares the whole set of users with the one declared, and mends every difference in the running server, in its ACL
+  - Compares the whole set of users with the one declared, and fixes every difference in the running server, in its ACL
     file, or in both. Extra users and extra rights are differences too.
   - Each user is changed by one atomic command. Nothing is reloaded, and no client is disconnected except those of
     users that are deleted, and subscribers that lose their channel.
@@ -157,7 +157,7 @@ took_over:
   type: bool
   returned: success
 msg:
-  description: What was done, or what is wrong and how to mend it.
+  description: What was done, or what is wrong and how to fix it.
   type: str
   returned: always
 """

@@ -14,15 +14,15 @@ author:
 description:
   - Checks a certificate before it is used, by a handshake, as Redis and its clients do - that it belongs to its key,
     verifies against the CA, is in force, and carries the names. What does not pass is refused before any change.
-  - Installs C(ca.crt), C(redis.crt) and C(redis.key) in one step. O(path) is a symbolic link to their folder, so that a
-    server which starts at any moment finds three files that belong together.
+  - Installs C(ca.crt), C(redis.crt) and C(redis.key) in one step. O(path) is a symbolic link to their directory, so
+    that a server which starts at any moment finds three files that belong together.
   - Without O(certificate) it tells whether the installed one still does (RV(issue)), for a CA that issues only what is
     needed.
   - A running server goes on with what it has loaded. M(celebrum.redis_hardening.redis_tls) makes it load the new files.
 options:
   path:
     description:
-      - Where the server finds the three files. Its parent folder must exist. No part of it may be a symbolic link,
+      - Where the server finds the three files. Its parent directory must exist. No part of it may be a symbolic link,
         except the one that this module makes.
     type: path
     default: /etc/redis/tls
@@ -41,7 +41,7 @@ options:
     type: str
   key_file:
     description:
-      - File on the host with its key. It is moved away from there, and its folder removed if that was all.
+      - File on the host with its key. It is moved away from there, and its directory removed if that was all.
     type: path
   names:
     description:

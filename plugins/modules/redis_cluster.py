@@ -184,7 +184,7 @@ def main():
         except Stopped as reason:
             done = [run.tell(before, step) for step in run.done]
             module.fail_json(
-                msg="Stopped, run it again when this is mended: %s" % reason, changed=run.touched, steps=done
+                msg="Stopped, run it again when this is fixed: %s" % reason, changed=run.touched, steps=done
             )
         steps = run.done
     result = dict(changed=bool(steps), steps=[run.tell(before, step) for step in steps], cluster_nodes=table(after))

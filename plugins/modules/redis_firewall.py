@@ -77,7 +77,7 @@ options:
       - Seconds after which the host itself returns to the rules before, unless they are confirmed by then
         (O(state=confirmed)). On a first run these are rules that close the ports to all but loopback.
       - With V(0) the new rules are kept at once. A start of the host returns to the rules before as well.
-      - Only what changes the rules is put on trial; what mends them in the kernel is not.
+      - Only what changes the rules is put on trial; what fixes them in the kernel is not.
     type: int
     default: 0
   state:

@@ -14,7 +14,7 @@ author:
 description:
   - Copies the configuration of a unit, with all that it includes and its ACL file, before it is written anew. Does so
     once; files that this collection has written are not kept, nor are the same ones kept twice.
-  - The copies are for root alone (folders 0700, files 0600), because the operator's old files hold passwords. Where
+  - The copies are for root alone (directories 0700, files 0600), because the operator's old files hold passwords. Where
     they are is said in a warning. This collection does not delete them.
 options:
   unit:
@@ -29,7 +29,7 @@ options:
     description: An ACL file that is going to be written, and is kept as well.
     type: path
   directory:
-    description: Folder for the copies. It is created in a folder that must exist.
+    description: Directory for the copies. It is created in a directory that must exist.
     type: path
     default: /var/backups/redis-hardening
 extends_documentation_fragment:
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-folder:
+directory:
   description: Where the copies are, empty when there was nothing to keep, and in check mode.
   returned: always
   type: str

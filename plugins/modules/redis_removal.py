@@ -16,7 +16,7 @@ description:
     port notice, the file of kernel settings, and at last the rules of the firewall with the unit and the script that
     load them.
   - Servers keep running, with their data, users, settings, certificates and packages. The configuration of a server of
-    a group and of a Sentinel is put where the package's unit looks for it, and the folder of configurations is given
+    a group and of a Sentinel is put where the package's unit looks for it, and the directory of configurations is given
     back to the server's user. A Sentinel is restarted for that.
   - It is refused while a port that the rules close would be open to strangers without them, until O(open_ports) names
     it.

@@ -56,7 +56,7 @@ options:
     type: str
     required: true
   owner:
-    description: User of the Sentinel, which owns file and folder.
+    description: User of the Sentinel, which owns file and directory.
     type: str
     default: redis
   group:

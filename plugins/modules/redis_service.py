@@ -42,7 +42,7 @@ options:
     default: redis-server
   drop_in:
     description:
-      - Text of the drop-in, for the unit's folder below C(/etc/systemd/system). Without it none is written.
+      - Text of the drop-in, for the unit's directory below C(/etc/systemd/system). Without it none is written.
     type: str
   drop_in_name:
     description: File name of the drop-in.

@@ -27,7 +27,7 @@ description:
     cluster, and says which way there is. Running servers are asked, on loopback.
 options:
   engine:
-    description: Which server it is. It names the units and the folders.
+    description: Which server it is. It names the units and the directories.
     type: str
     choices: [redis, valkey]
     default: redis
@@ -85,8 +85,8 @@ options:
       - Names of instances whose configuration, users, log and data are deleted, once they have been stopped; V(default)
         for that of the package. What is deleted can't be brought back.
       - Only files in the places of this collection are deleted. The module fails when the configuration of the instance
-        names another folder or another log, when one of them is a symbolic link, and when the instance is declared.
-      - Of V(default) the files in C(/var/lib/redis) are deleted, and not the folders of other instances in it.
+        names another directory or another log, when one of them is a symbolic link, and when the instance is declared.
+      - Of V(default) the files in C(/var/lib/redis) are deleted, and not the directories of other instances in it.
     type: list
     elements: str
     default: []

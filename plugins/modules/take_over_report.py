@@ -22,7 +22,7 @@ options:
     default: __redis_looked
   path:
     description:
-      - Folder on the controller. It is created with mode 0700 when it is missing; the file, named by the host, gets
+      - Directory on the controller. It is created with mode 0700 when it is missing; the file, named by the host, gets
         mode 0600.
     type: path
     required: true

@@ -1,7 +1,7 @@
 """Real servers for the integration tests, and modules run the way Ansible runs them.
 
 The servers come from the droplet images (scripts/servers.sh) into .lab/servers; each test gets a server of its own on
-loopback, in a temporary folder.
+loopback, in a temporary directory.
 """
 
 from __future__ import annotations

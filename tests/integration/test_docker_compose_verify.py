@@ -21,7 +21,7 @@ CLOSED = "services:\n  cache:\n    image: redis:7\n    expose: ['6379']\n"
 
 @pytest.fixture
 def verify(run_module, tmp_path):
-    """A function: run the module on the folder, away from the engine of the machine that carries the tests."""
+    """A function: run the module on the directory, away from the engine of the machine that carries the tests."""
 
     def run(*paths, **options):
         arguments = {"paths": [str(path) for path in paths or [tmp_path]], "containers": False, **options}

@@ -36,7 +36,7 @@ FACTS = {
 
 
 def play(folder, hosts, playbook, *arguments):
-    """Run a playbook (a path or a list of plays) in the folder. hosts: name -> variables. Returns (code, output)."""
+    """Run a playbook (a path or a list of plays) in the directory. hosts: name -> variables. Returns (code, output)."""
     inventory = {"redis_servers": {"hosts": {name: LOCAL | variables for name, variables in hosts.items()}}}
     inventory["ungrouped"] = {"hosts": {"localhost": LOCAL}}
     (folder / "inventory.json").write_text(json.dumps({"all": {"children": inventory}}))

@@ -97,7 +97,7 @@ def test_a_file_that_can_not_be_written_changes_nothing(hardened, run_module):
     result = run_module("redis_acl", arguments(hardened, [ADMIN], aclfile_owner="no-such-account"))
     assert result["failed"] and "no-such-account" in result["msg"]
     assert listing(hardened) == before
-    # In check mode the folder may be one that an earlier task would create.
+    # In check mode the directory may be one that an earlier task would create.
     assert run_module("redis_acl", arguments(hardened, aclfile=missing), check=True)["aclfile_changed"]
 
 

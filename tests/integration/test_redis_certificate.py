@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""redis_certificate as root on this machine, in a folder of the test's own."""
+"""redis_certificate as root on this machine, in a directory of the test's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tls_lab import NAMES, Authority
 
 @pytest.fixture
 def lab(tmp_path):
-    """Folders: a CA, a place where it issues to, and the path of the host's files."""
+    """Directories: a CA, a place where it issues to, and the path of the host's files."""
     os.chmod(tmp_path, 0o755)
     (tmp_path / "new").mkdir()
     return tmp_path

@@ -191,7 +191,7 @@ def test_a_rewrite_that_is_not_possible_is_refused(server, run_module):
     fill(server)
     renamed = {"BGREWRITEAOF": "", "FLUSHALL": ""}
     args = arguments(server, declared(server, appendonly=True), renamed_commands=renamed)
-    refused(server, run_module, args, "BGREWRITEAOF, which would mend that, is disabled")
+    refused(server, run_module, args, "BGREWRITEAOF, which would fix that, is disabled")
 
 
 def test_a_stopped_servers_append_only_file_is_looked_into(server, run_module):

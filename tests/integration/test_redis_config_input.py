@@ -24,7 +24,7 @@ CANARY = "canary-0b9d41"
         ({"settings": {"maxmemory": "banana"}}, "maxmemory must be a size"),
         ({"settings": {"include": "/etc/x"}}, "include can't be set here"),
         ({"renamed_commands": {"CONFGI": ""}}, "no command CONFGI (did you mean CONFIG?)"),
-        ({"path": "/nowhere/redis.conf"}, "the folder /nowhere is missing"),
+        ({"path": "/nowhere/redis.conf"}, "the directory /nowhere is missing"),
     ],
 )
 def test_what_can_not_be_is_refused_before_anything_is_changed(server, run_module, options, part):
@@ -32,7 +32,7 @@ def test_what_can_not_be_is_refused_before_anything_is_changed(server, run_modul
     settings = declared(server, timeout=77) | options.get("settings", {})
     args = arguments(server, settings) | {name: value for name, value in options.items() if name != "settings"}
     if "path" in options:
-        # On a bare host the package makes the folder; check mode says what would happen then.
+        # On a bare host the package makes the directory; check mode says what would happen then.
         assert run_module("redis_config", args, check=True)["changed"]
         result = run_module("redis_config", args)
         assert part in result["msg"] and get(server.client(), "timeout") == "0"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What others do to the rules is seen and mended. In network namespaces; needs root."""
+"""What others do to the rules is seen and fixed. In network namespaces; needs root."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TAMPERING = {
     },
 }
 BOTH = {"unit disabled": "rm -r /etc/systemd/system/multi-user.target.wants"}
-# What does not lie in our table, and is mended by whoever made it.
+# What does not lie in our table, and is fixed by whoever made it.
 UNDO = {"drop by somebody else": "nft delete table inet theirs"}
 
 
@@ -77,7 +77,7 @@ def cases(scripts, more):
 
 @pytest.fixture(scope="module")
 def settled_labs(tmp_path_factory):
-    """Hosts that are as they should be; each test that spoils one also mends it."""
+    """Hosts that are as they should be; each test that spoils one also fixes it."""
     with contextlib.ExitStack() as stack:
         labs = {}
 

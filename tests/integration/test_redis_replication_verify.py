@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""redis_replication_verify with three real servers: each thing that can be wrong is made so, found, and mended."""
+"""redis_replication_verify with three real servers: each thing that can be wrong is made so, found, and fixed."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_links(group):
     assert down["RH-REP-02", 1].startswith("its link is down")
     assert down["RH-REP-04", 1] == "it has no link now"
     assert PASSWORD not in down["RH-REP-06", ""] and "wrong-password" not in down["RH-REP-06", ""]
-    # Mended a little later, which is waited for.
+    # Fixed a little later, which is waited for.
     mend = threading.Timer(1, group.tell, (1, "CONFIG", "SET", "masterauth", PASSWORD))
     mend.start()
     assert group.verify(timeout=10) == {}

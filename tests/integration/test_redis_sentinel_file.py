@@ -97,7 +97,7 @@ class Unit:
 
 @pytest.fixture(params=NAMES)
 def unit(request, tmp_path, run_module):
-    # Its own name for the folder: a fixture that is a link would be refused.
+    # Its own name for the directory: a fixture that is a link would be refused.
     unit = Unit(request.param, tmp_path.resolve(), run_module)
     yield unit
     unit.systemctl("stop")

@@ -20,7 +20,7 @@ ADMIN = "user admin on >canary-of-the-admin +@all ~* &*\nuser default off resetp
 
 @pytest.fixture
 def place(server):
-    """The folder that redis_certificate would have made, beside the server's own."""
+    """The directory that redis_certificate would have made, beside the server's own."""
     folder = server.folder / "tls"
     folder.mkdir()
     return folder
@@ -179,7 +179,7 @@ def test_without_any_pair_that_the_server_takes_nothing_is_changed(server, place
     failed = run_module("redis_tls", options(server, place, plaintext_port=None))
     assert failed["failed"] and failed["connection_problem"] in ("tls", "unreachable"), failed
     assert shown(server) == before
-    # By the plaintext port, where that is open, it can be mended.
+    # By the plaintext port, where that is open, it can be fixed.
     assert run_module("redis_tls", options(server, place))["changed"]
 
 

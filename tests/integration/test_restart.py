@@ -82,7 +82,7 @@ def test_server_on_another_port_is_found(server):
 
 
 def test_save_that_fails_is_refused(server):
-    # The folder of the data is gone: BGSAVE fails, and so would the save at SIGTERM.
+    # The directory of the data is gone: BGSAVE fails, and so would the save at SIGTERM.
     gone = server.folder / "gone"
     gone.mkdir()
     server.start(f"dir {gone}")
@@ -94,7 +94,7 @@ def test_save_that_fails_is_refused(server):
 
 
 def test_last_save_that_failed_is_tried_again(server):
-    # The file can't take the place of a folder.
+    # The file can't take the place of a directory.
     file = server.folder / "dump.rdb"
     server.start("save 3600 1\nstop-writes-on-bgsave-error no")
     # It answers once it has looked for the file.

@@ -15,7 +15,7 @@ NAMES = ("DNS:localhost", "DNS:db1", "IP:127.0.0.1")
 
 
 class Authority:
-    """A CA in a folder; issue() writes ca.crt, redis.crt and redis.key into another one."""
+    """A CA in a directory; issue() writes ca.crt, redis.crt and redis.key into another one."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -66,7 +66,7 @@ def shown(server):
 
 
 def ask(port, place=None):
-    """Return the first line of the answer to PING, in plain text or with the pair in a folder; None if refused."""
+    """Return the first line of the answer to PING, in plain text or with the pair in a directory; None if refused."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=3) as connection:
             if place is not None:

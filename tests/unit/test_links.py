@@ -131,7 +131,7 @@ def test_tasks(path):
     [
         ("ansible.builtin.file: {path: /var/lib/redis/conf, state: directory}", "/var/lib/redis/conf"),
         ("file: path=/etc/redis state=directory", "/etc/redis"),
-        ('ansible.builtin.file: {path: "{{ item }}"}\n  loop: "{{ folders }}"', "{{ item }}"),
+        ('ansible.builtin.file: {path: "{{ item }}"}\n  loop: "{{ directories }}"', "{{ item }}"),
         ('ansible.builtin.copy: {content: x, dest: "{{ redis_dir }}/x"}', "{{ redis_dir }}/x"),
         ("ansible.builtin.template: {src: x, dest: /var/log/redis/x}", "/var/log/redis/x"),
         ("ansible.builtin.lineinfile: {path: /etc/redis/redis.conf, line: x}", "/etc/redis/redis.conf"),

@@ -28,7 +28,7 @@ def test_the_packages_unit_serves_the_same_keys_to_the_same_users(host, password
     ask = lambda *words: cli(host, "127.0.0.1", "admin", password("admin"), *words, port=PORT)  # noqa: E731
     assert ask("DBSIZE") == "300"
     assert ask("SET", "key:new", "1") == "OK"
-    # Redis can write its own folder again, as the package has it.
+    # Redis can write its own directory again, as the package has it.
     assert ask("CONFIG", "REWRITE") == "OK"
     assert ask("ACL", "SAVE") == "OK"
 

@@ -108,12 +108,12 @@ def test_the_host_s_key_stays_there_and_is_private(host):
 
 CHECK = """
 import json, socket, ssl, sys
-folder, *names = sys.argv[1:]
+directory, *names = sys.argv[1:]
 states = {}
 for name in names:
-    context = ssl.create_default_context(cafile=folder + "/ca.crt")
+    context = ssl.create_default_context(cafile=directory + "/ca.crt")
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.load_cert_chain(folder + "/app.crt", folder + "/app.key")
+    context.load_cert_chain(directory + "/app.crt", directory + "/app.key")
     address, _slash, wanted = name.partition("/")
     try:
         with context.wrap_socket(socket.create_connection((address, 6380), timeout=5), server_hostname=wanted) as s:

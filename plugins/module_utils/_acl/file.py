@@ -45,7 +45,7 @@ def parse_file(content, path):
             user, words = parse_line(line)
         except ValueError as error:
             raise AclError(
-                "aclfile %s, line %d can't be read: %s. No user was changed. Mend the line, or delete the file to have"
+                "aclfile %s, line %d can't be read: %s. No user was changed. Fix the line, or delete the file to have"
                 " it written anew." % (path, number, error)
             ) from error
         found.clean = found.clean and user.name not in found.users and not any(word[0] in "><" for word in words)

@@ -47,7 +47,7 @@ class Run:
             self.check_mode_option()
             self.file = read_file(params["aclfile"])
             problem = files.problem(params["aclfile"])
-            # In check mode on a bare host the folder may be what an earlier task would have created.
+            # In check mode on a bare host the directory may be what an earlier task would have created.
             if problem and not self.module.check_mode:
                 raise AclError("aclfile: %s." % problem)
         if params["live"] != "never":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The control catalogue: what this collection makes so, why, and how to mend it.
+"""The control catalogue: what this collection makes so, why, and how to fix it.
 
 The id joins the task's name and tag, the finding, and the line in docs/controls.md. Severity: critical (anyone can read
 or take over), high (one mistake away from it), medium (limits the damage), low (helps to notice).

@@ -99,7 +99,7 @@ GROUP = {
     "RH-SEN-04": (
         "The quorum is the declared one and can be reached",
         "high",
-        "Without it the loss of the master is noticed by everyone and mended by nobody.",
+        "Without it the loss of the master is noticed by everyone and fixed by nobody.",
         ["design"],
         "Start the Sentinels that are down, and run site.yml.",
     ),

@@ -132,6 +132,6 @@ SERVER = {
         "high",
         "A host that nobody could look at has not been proved safe.",
         ["overview"],
-        "Mend what the finding says, or make the host reachable for Ansible, and run verify.yml again.",
+        "Fix what the finding says, or make the host reachable for Ansible, and run verify.yml again.",
     ),
 }

@@ -14,7 +14,7 @@ from .plan import Node, State
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Why nothing can be done. passing: time alone may mend it, as a failover that is under way. silent: no answer
+    """Why nothing can be done. passing: time alone may fix it, as a failover that is under way. silent: no answer
     came; in the middle of a run that may pass, too. stopped: its host answers, but no server does.
     """
 

@@ -23,9 +23,7 @@ def cluster_findings(asked, replicas, probes):
     there = [one for one in asked if one.stays and not one.problem]
     silent = [one for one in asked if one.stays and one.problem]
     found = [
-        finding(
-            "RH-CLU-01", "error", "an answer", one.problem.text, instance=one.name, remediation="Mend what it says."
-        )
+        finding("RH-CLU-01", "error", "an answer", one.problem.text, instance=one.name, remediation="Fix what it says.")
         for one in silent
     ]
     if not there:

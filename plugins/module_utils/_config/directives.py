@@ -155,7 +155,7 @@ _CPUS = (re.compile(r"[0-9,:-]*"), "a list of processors, as in 0,2-3")
 # Texts whose form is known -> what they must look like, and how to call that.
 FORMS = {
     "aof-rewrite-cpulist": _CPUS,
-    "appenddirname": (_NAME, "the name of a folder"),
+    "appenddirname": (_NAME, "the name of a directory"),
     "appendfilename": (_NAME, "the name of a file"),
     "availability-zone": (re.compile(r"[A-Za-z0-9_.-]*"), "letters, digits and . _ -"),
     "bgsave-cpulist": _CPUS,

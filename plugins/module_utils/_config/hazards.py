@@ -61,7 +61,7 @@ def live_hazards(keys, now, wanted, whole_file, can_set=True):
             problems.append(
                 "The server keeps %d keys under %s %s, and a restart would look under %s and come up without them. Set "
                 "%s: %s, or stop the server, move its files and run again."
-                % (total, name, text, after[name] or "its working folder (dir is not declared)", name, text)
+                % (total, name, text, after[name] or "its working directory (dir is not declared)", name, text)
             )
     if _has_aof(now) and whole_file and "appendonly" not in wanted:
         problems.append(
@@ -163,7 +163,7 @@ def _load_path(conf):
 
 
 def _aof_files(conf):
-    """Return the files of the append-only log: several in a folder of their own from 7.0 on, one before."""
+    """Return the files of the append-only log: several in a directory of their own from 7.0 on, one before."""
     path = _load_path(conf)
     folder, name = os.path.split(path)
     try:

@@ -240,7 +240,7 @@ def _read_back(live, changes):
 def wait_for_aof(live, timeout):
     """Wait until no rewrite of the append-only file runs or waits. Raises Refused when the last one failed."""
     if _idle_aof(live, timeout).get("aof_last_bgrewrite_status") != "ok":
-        raise Refused("Writing the append-only file failed; the server's log says why (memory, disk, folder rights).")
+        raise Refused("Writing the append-only file failed; the server's log says why (memory, disk, permissions).")
 
 
 def _idle_aof(live, timeout):

@@ -185,7 +185,7 @@ class Run:
             if going and live.names["BGREWRITEAOF"] is None:
                 raise Refused(
                     "The append-only file may hold %s, which the new renamed_commands take away: the server could not "
-                    "load it. BGREWRITEAOF, which would mend that, is disabled: enable it first, restart, and disable "
+                    "load it. BGREWRITEAOF, which would fix that, is disabled: enable it first, restart, and disable "
                     "it together with the others afterwards." % ", ".join(sorted(going))
                 )
 

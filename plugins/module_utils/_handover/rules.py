@@ -185,7 +185,7 @@ def _check_rows(watch, own_run_id, attached):
             continue
         if wrong:
             raise Refused(
-                "%s:%s, a replica for the Sentinel at %s, is not in order (%s): mend it, or make the Sentinels "
+                "%s:%s, a replica for the Sentinel at %s, is not in order (%s): fix it, or make the Sentinels "
                 "forget it by SENTINEL RESET if it is gone for good."
                 % (row["ip"], row["port"], watch.where, ", ".join(wrong)),
                 passing=True,

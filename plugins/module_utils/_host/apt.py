@@ -65,7 +65,7 @@ class Apt:
             for folder in ("lists/partial", "archives/partial"):
                 os.makedirs(os.path.join(apart, folder), exist_ok=True)
             self.options = ["--option", "Dir::State::Lists=%s/lists" % apart, "--option", "Dir::Cache=%s" % apart]
-            # apt's own user can't look into this module's folder.
+            # apt's own user can't look into this module's directory.
             self.options += ["--option", "APT::Sandbox::User=root"]
         deadline = time.monotonic() + LOCK_TIMEOUT
         while True:

@@ -102,7 +102,7 @@ def family(installed, packages):
 
 
 def unfinished(installed, packages, libraries):
-    """Tell whether dpkg was interrupted at one of ours. What else is broken on the host is not ours to mend."""
+    """Tell whether dpkg was interrupted at one of ours. What else is broken on the host is not ours to fix."""
     source = packages[0].partition("-")[0]
     return any(
         package.unfinished and (package.source == source or name in libraries) for name, package in installed.items()

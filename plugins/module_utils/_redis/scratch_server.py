@@ -4,8 +4,8 @@
 
 """A server that is started only to see whether it takes a configuration or an ACL file.
 
-Redis has no option that checks a configuration. The throw-away server listens on a Unix socket in a private folder and
-nowhere else, follows no master, saves nothing and writes no log of the host.
+Redis has no option that checks a configuration. The throw-away server listens on a Unix socket in a private directory
+and nowhere else, follows no master, saves nothing and writes no log of the host.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def throwaway_server(binary, lines, acl_lines=None, timeout=5.0):
     """Start `binary` with these configuration lines and give the path of its Unix socket.
 
     acl_lines: the lines of an ACL file to load as well. timeout: seconds to wait for the first answer.
-    Raises StartFailed. The server is gone and the folder removed afterwards, whatever happens.
+    Raises StartFailed. The server is gone and the directory removed afterwards, whatever happens.
     """
     # A socket's path has at most 107 characters.
     base = "/tmp" if len(tempfile.gettempdir()) > 60 else None  # noqa: S108

@@ -92,7 +92,7 @@ def refusal(opening, allowed):
 def folder_problem(unit, settings, engine, drop_ins):
     """Return why the unit that the package brings could not run the server, or ''.
 
-    It may write to few folders, and ours lets it write to its own. drop_ins: texts of the unit's other drop-ins.
+    It may write to few directories, and ours lets it write to its own. drop_ins: texts of the unit's other drop-ins.
     """
     fine = ["/var/lib/" + engine, "/var/log/" + engine]
     places = [(settings.get("dir") or [""])[0], posixpath.dirname((settings.get("logfile") or [""])[0])]

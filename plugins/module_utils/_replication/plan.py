@@ -56,7 +56,7 @@ def plan(nodes, sentinel_master=None, missing=frozenset()):
     Sentinel is there to choose another; the Plan then only names it.
     """
     known = {address: node for node in nodes for address in node.addresses}
-    # Sentinels mend by themselves a former master that has come back.
+    # Sentinels fix by themselves a former master that has come back.
     mended = sentinel_master is not None
     gone = {node.master for node in nodes if node.master in missing}
     if gone and mended:

@@ -123,7 +123,7 @@ class _Group:
 
     def roles(self):
         found = [
-            finding("RH-REP-01", "error", "an answer", one.problem, instance=one.name, remediation="Mend what it says.")
+            finding("RH-REP-01", "error", "an answer", one.problem, instance=one.name, remediation="Fix what it says.")
             for one in self.silent
         ]
         expected = "%s is the master, all others are its replicas" % self.head.name if self.head else "one master"

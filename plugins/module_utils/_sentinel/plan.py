@@ -165,7 +165,7 @@ def settle(held, given, roles):
         return held
     raise Refused(
         "the Sentinels watch %s:%d, master_host is %s:%d. The first says: %s; the second: %s. The Sentinels' master is "
-        "kept where it alone says that it is one; else mend the group first."
+        "kept where it alone says that it is one; else fix the group first."
         % (*held, *given, roles.get(held, "nothing"), roles.get(given, "nothing")),
         passing=True,
     )
@@ -212,7 +212,7 @@ def plan(params, view, target, forget_stale=False):
         if is_down(view.master):
             raise Refused(
                 "the master is down for this Sentinel (%s): SENTINEL RESET now would make it forget the replicas, and "
-                "no failover could be. Mend that first." % ",".join(sorted(view.flags)),
+                "no failover could be. Fix that first." % ",".join(sorted(view.flags)),
                 passing=True,
             )
         steps.append(Step(("RESET", name), "other sentinels", " ".join(gone)))

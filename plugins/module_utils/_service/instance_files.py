@@ -4,7 +4,7 @@
 
 """The files of one instance: would stopping it lose data, and deleting them.
 
-Its server, and every other one of the host, can write to the folders of data and logs: no link is followed there.
+Its server, and every other one of the host, can write to the directories of data and logs: no link is followed there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .._host.paths import opened_directory
 from .._redis.replies import printable
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-# Folders beside those of the instances, which belong to the default instance and to Sentinel.
+# Directories beside those of the instances, which belong to the default instance and to Sentinel.
 _TAKEN = ("appendonlydir", "conf", "sentinel")
 _EXEC = re.compile(r"^ExecStart=\S+[ \t]+(/\S+)", re.MULTILINE)
 
 
 class Files:
-    """The fixed places of an instance's files. root: the folder that stands for / in tests."""
+    """The fixed places of an instance's files. root: the directory that stands for / in tests."""
 
     def __init__(self, engine, name, root=""):
         self.name, own = name, "" if name == "default" else "-" + name
@@ -103,7 +103,7 @@ class Files:
     def _data(self):
         if not self.default:
             return self._matching(os.path.dirname(self.data), self.data.__eq__)
-        # The folders beside its files are those of the other instances.
+        # The directories beside its files are those of the other instances.
         own = {self.data + "/" + name for name in ("appendonlydir", "conf")}
         return self._matching(self.data, lambda path: path in own, plain_files=True)
 

@@ -38,7 +38,7 @@ class Service:
         if code == TIMED_OUT and seconds:
             self.fail(
                 "systemctl %s has not come to an end within %d s. A server that can't save its data does not end: "
-                "its log says why (disk, rights of its folder). systemd goes on as soon as it can."
+                "its log says why (disk, rights of its directory). systemd goes on as soon as it can."
                 % (" ".join(arguments), seconds)
             )
         if code:

@@ -45,7 +45,7 @@ def wait(module, unit, deadline):
         if time.monotonic() > deadline:
             return (
                 "%s.service has not ended after %d s. A server that can't save its data does not end: its log says why "
-                "(disk, rights of its folder)." % (unit, module.params["stop_timeout"])
+                "(disk, rights of its directory)." % (unit, module.params["stop_timeout"])
             )
         time.sleep(0.1)
     if shown["ActiveState"] == "failed" or shown["Result"] != "success":
@@ -57,7 +57,7 @@ def wait(module, unit, deadline):
 
 
 def release(module, unit):
-    """Remove the drop-in, and its folder when nothing else is in it."""
+    """Remove the drop-in, and its directory when nothing else is in it."""
     path = "%s/%s.service.d/%s" % (service_units.UNITS, unit, module.params["drop_in_name"])
     if os.path.lexists(path):
         os.unlink(path)

@@ -25,7 +25,7 @@ def with_users(old, *aclfiles):
 
 
 def kept_already(directory, unit, files):
-    """Return the folder of an earlier copy of just these files, or None."""
+    """Return the directory of an earlier copy of just these files, or None."""
     for name in sorted(os.listdir(directory), reverse=True) if os.path.isdir(directory) else []:
         folder = os.path.join(directory, name)
         if name.startswith(unit + ".") and _read(folder) == {_inside(path): text for path, text in files.items()}:
@@ -34,15 +34,15 @@ def kept_already(directory, unit, files):
 
 
 def keep(directory, unit, date, files):
-    """Write the copies below directory, in a folder named by unit and date; return that. Raises Refused."""
-    # Also for the folders in between.
+    """Write the copies below directory, in a directory named by unit and date; return that. Raises Refused."""
+    # Also for the directories in between.
     before = os.umask(0o077)
     try:
         if not os.path.lexists(directory):
             os.mkdir(directory, 0o700)
         status = os.lstat(directory)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise Refused("%s is not a folder that only root can write to: nothing was kept or changed." % directory)
+            raise Refused("%s is not a directory that only root can write to: nothing was kept or changed." % directory)
         folder = os.path.join(directory, "%s.%s" % (unit, date))
         os.mkdir(folder, 0o700)
         for path, text in files.items():

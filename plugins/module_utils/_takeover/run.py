@@ -158,7 +158,7 @@ def stranger_steps(server, path, old, params, now):
             path or "no file that its unit names",
             package,
             where,
-            folder or "its folder",
+            folder or "its directory",
             "; ".join(steps),
         )
     )

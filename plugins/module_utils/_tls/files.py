@@ -75,7 +75,7 @@ def _led_to(path):
         if stat.S_ISDIR(status.st_mode):
             return path
         if not stat.S_ISLNK(status.st_mode):
-            raise Refused("%s is no folder: move it away, or set another path." % path)
+            raise Refused("%s is no directory: move it away, or set another path." % path)
         target = os.readlink(base, dir_fd=parent)
     if not _ours(base).fullmatch(target):
         raise Refused(
@@ -106,11 +106,11 @@ def place_problem(path, parent_needed=True):
         status = _status(parent, os.path.basename(path))
         if status and stat.S_ISDIR(status.st_mode):
             return (
-                "%s is a folder that somebody else made: move it away (mv %s %s.old; a running server keeps what it "
+                "%s is a directory that somebody else made: move it away (mv %s %s.old; a running server keeps what it "
                 "has loaded), or set another path." % (path, path, path)
             )
         if parent_needed and parent is None:
-            return "The folder %s is missing: install the server first." % os.path.dirname(path)
+            return "The directory %s is missing: install the server first." % os.path.dirname(path)
     return ""
 
 
@@ -139,7 +139,7 @@ def install(path, files, uid, gid):
     new = "%s-%s" % (base, secrets.token_hex(8))
     with _parent(path) as parent:
         if parent is None:
-            raise Refused("The folder %s is missing: install the server first." % parent_path)
+            raise Refused("The directory %s is missing: install the server first." % parent_path)
         os.mkdir(new, 0o700, dir_fd=parent)
         try:
             for name, mode in MODES.items():

@@ -89,7 +89,7 @@ def _of_topology(merged):
 
 
 def _own_places(merged, own):
-    """Give an instance its own folder and log below those of the host."""
+    """Give an instance its own directory and log below those of the host."""
     if "dir" in merged and "dir" not in own:
         merged["dir"] = posixpath.join(merged["dir"], merged["name"])
     if "logfile" in merged and "logfile" not in own:
@@ -197,7 +197,7 @@ def layout(value, engine):
     name, server = value["name"], engine + "-server"
     default = name == DEFAULT
     run = "/run/" + (engine if default else "%s-%s" % (engine, name))
-    # Sentinel makes the server rewrite its file after a failover; a folder of its own keeps that from being /etc's.
+    # Sentinel makes the server rewrite its file after a failover; a directory of its own keeps that from being /etc's.
     rewritten = value.get("topology") == "replication"
     config = "/etc/%s/%s.conf" % (engine, engine if default else "%s-%s" % (engine, name))
     return {

@@ -73,7 +73,7 @@ def tags_of(playbook):
 
 
 def _walk(node, folder, found, seen):
-    """Collect tags. folder: where the files are that a task names."""
+    """Collect tags. directory: where the files are that a task names."""
     if isinstance(node, list):
         for entry in node:
             _walk(entry, folder, found, seen)

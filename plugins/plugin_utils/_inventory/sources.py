@@ -136,7 +136,7 @@ class Sources:
 
 
 _HOST_PROBLEM = "%s: %s: set firewall_addresses for this host, as in firewall_addresses: [10.0.3.20]"
-_NAME_ADVICE = ": write its addresses, or mend the name"
+_NAME_ADVICE = ": write its addresses, or fix the name"
 
 
 def is_name(text):

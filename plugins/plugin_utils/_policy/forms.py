@@ -24,7 +24,7 @@ _USER = (USER, "a name without blanks, quotes and control characters")
 _SIZE = r"[0-9]+(?:[kmg]?b|[kmg])?"
 _LINE = (re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"), "text on one line, without control characters")
 _PATH = (PATH, "an absolute path without blanks, of letters, digits and . _ + @ : , = ~ - only")
-_FILE = (re.compile(r"\w[\w.:@+-]*"), "letters, digits and . _ : @ + - only; it is the name of a file or folder")
+_FILE = (re.compile(r"\w[\w.:@+-]*"), "letters, digits and . _ : @ + - only; it is the name of a file or directory")
 _ADDRESS = (
     re.compile(r"-?[0-9A-Fa-f:.*]+(?:%[A-Za-z0-9_.@-]{1,15})?"),
     "an address, for a link-local one with its interface, as in fe80::1%eth0",

@@ -33,7 +33,7 @@ SHORTEST_PASSWORD = 16
 NEW_PASSWORD = "make one with: openssl rand -base64 32"  # noqa: S105 - advice, not a password
 SMALLEST_MAXMEMORY = 1024 * 1024
 
-# Folders that Redis must not get: these with all below them, and these themselves.
+# Directories that Redis must not get: these with all below them, and these themselves.
 _SYSTEM_TREES = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
 _SHARED_FOLDERS = {("home",), ("media",), ("mnt",), ("opt",), ("srv",), ("var",)} | {
     ("var", name) for name in ("backups", "cache", "lib", "local", "lock", "log", "mail", "opt", "run", "spool", "tmp")
@@ -191,7 +191,7 @@ def _folder(name, path, folder):
         return problems
     parts = PurePosixPath(posixpath.normpath(folder)).parts[1:]
     if not parts or parts[0] in _SYSTEM_TREES or parts in _SHARED_FOLDERS:
-        return ["%s is %s, but the folder %s is the system's: set a folder of its own." % (name, path, folder)]
+        return ["%s is %s, but the directory %s is the system's: set a directory of its own." % (name, path, folder)]
     return []
 
 
@@ -201,7 +201,7 @@ def _data_folder(path):
 
 def _log_folder(path):
     if path.endswith("/"):
-        return ["redis_logfile is %s, a folder: set the path of the file." % path]
+        return ["redis_logfile is %s, a directory: set the path of the file." % path]
     return _folder("redis_logfile", path, posixpath.dirname(path))
 
 

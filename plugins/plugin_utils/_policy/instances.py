@@ -17,9 +17,9 @@ from .._inventory import instances as inventory_instances
 from . import arguments
 from .ranges import range_problems
 
-# It becomes part of the names of units, files and folders.
+# It becomes part of the names of units, files and directories.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-# Folders that others have in that of the data.
+# Directories that others have in that of the data.
 _TAKEN = ("appendonlydir", "conf", "sentinel")
 _RANGES = {
     "redis_min_replicas_to_write": (0, 100, "it is a number of servers"),
@@ -120,7 +120,7 @@ def _names(entries, purged):
                 "first two." % (at, name)
             )
         if name in _TAKEN:
-            problems.append("redis_instances[%d].name is %s, which is a folder of its own: set another." % (at, name))
+            problems.append("redis_instances[%d].name is %s, which another directory has: set another." % (at, name))
         if name in seen:
             problems.append("redis_instances[%d].name is %s, which another one has: set another name." % (at, name))
         seen.add(name)

@@ -123,7 +123,7 @@ def _folders(settings):
         problems = path_problems("pki_host_dir", path)
     if path and not problems and (posixpath.normpath(path) != path or path.count("/") < 3):
         problems.append(
-            "pki_host_dir is %r, which becomes a symbolic link: set a path of its own below a folder of the server, "
+            "pki_host_dir is %r, which becomes a symbolic link: set a path of its own below a directory of the server, "
             "such as /etc/redis/tls, without / at its end." % path
         )
     return problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# The names that `docker compose` looks for in a folder.
+# The names that `docker compose` looks for in a directory.
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 DEBIAN_PACKAGES = ("docker.io", "docker-cli", "docker-compose")
 # Debian's package docker-compose is the plugin from this release on.
@@ -58,14 +58,14 @@ def missing_packages(version, minimum, from_docker, system, major):
 def ownership_problem(folder, files, owner_label, container):
     """Return why the project would take over something of others', or ''.
 
-    files: name -> whether it carries our mark, of the Compose files in the folder. owner_label: the folder of the
+    files: name -> whether it carries our mark, of the Compose files in the directory. owner_label: the directory of the
     project that has the container of this name; '' for a container without a project, None for no container.
     """
     foreign = sorted(name for name, ours in files.items() if not ours)
     if foreign:
         return (
-            "%s/%s is somebody else's Compose file: set redis_container_dir to a folder of its own, or move the file "
-            "away." % (folder, foreign[0])
+            "%s/%s is somebody else's Compose file: set redis_container_dir to a directory of its own, or move the "
+            "file away." % (folder, foreign[0])
         )
     if owner_label is not None and owner_label != folder:
         return (

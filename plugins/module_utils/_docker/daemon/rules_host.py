@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The containers' rules on a host: what differs, and how it is mended."""
+"""The containers' rules on a host: what differs, and how it is fixed."""
 
 from __future__ import annotations
 

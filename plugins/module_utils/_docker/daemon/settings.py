@@ -59,7 +59,7 @@ def parse(text, path):
         ) from None
     except json.JSONDecodeError as error:
         raise DaemonProblem(
-            "%s: line %d, column %d: no valid JSON: %s. Mend it, then run again; it was left as it is"
+            "%s: line %d, column %d: no valid JSON: %s. Fix it, then run again; it was left as it is"
             % (path, error.lineno, error.colno, error.msg)
         ) from None
     except RecursionError:

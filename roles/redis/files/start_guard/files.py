@@ -41,7 +41,7 @@ def read_config(path):
 
 
 def follow(path, host, port):
-    """Have the server start as a replica. Its folder and the file are its own, as this process is."""
+    """Have the server start as a replica. Its directory and the file are its own, as this process is."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         lines = [line for line in file if not re.match(r"\s*(replicaof|slaveof|primaryof)\s", line, re.IGNORECASE)]
     if lines and not lines[-1].endswith("\n"):

@@ -17,7 +17,7 @@ FILES = {"ansible.cfg", "inventory.json", "outcomes.json", "playbook.json"}
 
 
 def run(folder, hosts, tasks, *arguments, **play):
-    """Run the tasks in the folder. hosts: name -> variables. Returns (return code, output, hosts' `outcome` variables).
+    """Run the tasks in the directory; return (return code, output, hosts' `outcome` variables). hosts: their variables.
 
     The outcome of a host is what its tasks registered under this name; empty where they did not.
     """

@@ -147,7 +147,7 @@ def test_another_users_link_is_refused(lookup, tmp_path):
 
 @pytest.fixture
 def planted(tmp_path):
-    """A folder with a secret of ours, two levels deep; what is planted is nobody's."""
+    """A directory with a secret of ours, two levels deep; what is planted is nobody's."""
     if os.geteuid() != 0:
         pytest.skip("only root can give files to another user")
     (tmp_path / "top" / "h1").mkdir(parents=True)
@@ -279,7 +279,7 @@ def test_forks_agree(tmp_path):
         for process in processes:
             process.join()
         assert len(set(values)) == 1
-        # A fork that comes between the making of the two folders may take the inner one for the topmost.
+        # A fork that comes between the making of the two directories may take the inner one for the topmost.
         assert set(os.listdir(os.path.dirname(path))) - {".gitignore"} == {"admin"}
         assert sorted(os.listdir(tmp_path / str(attempt))) == [".gitignore", "h1"]
 

@@ -98,7 +98,7 @@ def test_any_rdb_is_read_without_an_error(tmp_path_factory, content):
 
 @pytest.fixture
 def data(tmp_path):
-    """A folder with keys in dump.rdb."""
+    """A directory with keys in dump.rdb."""
     (tmp_path / "dump.rdb").write_bytes(FULL_RDB)
     return tmp_path
 

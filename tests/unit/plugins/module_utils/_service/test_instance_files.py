@@ -120,7 +120,7 @@ def test_a_link_that_is_planted_later_is_not_followed(host):
     (host / "var/lib/redis/a/link").symlink_to(victim)
     files.delete(paths)
     assert (victim / "kept").exists() and not (host / "var/lib/redis/a").exists()
-    # Its folder itself.
+    # Its directory itself.
     (host / "var/lib/redis/a").symlink_to(victim)
     files.delete(paths)
     assert (victim / "kept").exists()

@@ -52,7 +52,7 @@ def test_the_same_files_are_not_kept_twice(tmp_path):
 def test_no_link_is_followed_and_nothing_is_overwritten(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     os.symlink(tmp_path / "elsewhere", tmp_path / "kept")
-    with pytest.raises(Refused, match="not a folder that only root"):
+    with pytest.raises(Refused, match="not a directory that only root"):
         keep(str(tmp_path / "kept"), "redis-server", DATE, FILES)
     os.unlink(tmp_path / "kept")
     keep(str(tmp_path / "kept"), "redis-server", DATE, FILES)

@@ -97,7 +97,7 @@ def test_leftovers_of_an_interrupted_run_go(path, tmp_path):
 
 
 def test_a_reader_never_finds_a_key_without_its_certificate(path):
-    """A reader that opens the folder once, as the link leads, sees three files that belong together, at any moment."""
+    """A reader that opens the directory once, as the link leads, sees three files that belong together, always."""
     install(path, files())
     stop, seen = threading.Event(), []
 
@@ -140,7 +140,7 @@ def test_places_that_are_not_ours(path, tmp_path):
     os.mkdir(path)
     assert "move it away" in tls_files.place_problem(path, parent_needed=False)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(Refused, match="is no folder"):
+    with pytest.raises(Refused, match="is no directory"):
         tls_files.read(str(tmp_path / "file"))
 
 

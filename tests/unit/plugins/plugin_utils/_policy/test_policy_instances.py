@@ -60,7 +60,7 @@ def test_several_instances():
         ({"redis_instances": [{"name": ""}]}, "redis_instances[0].name is ''"),
         (
             {"redis_instances": [{"name": "sentinel"}]},
-            "redis_instances[0].name is sentinel, which is a folder of its own",
+            "redis_instances[0].name is sentinel, which is a directory of its own",
         ),
         (
             {"redis_instances": [{"name": "a"}, {"name": "a", "port": 7000}]},

@@ -68,7 +68,7 @@ def test_numbers_out_of_range(name):
             "pki_ca_passphrase_file is 'ca.passphrase': set an absolute path",
         ),
         ({"pki_host_dir": "/etc/redis/tls/"}, "without / at its end"),
-        ({"pki_host_dir": "/etc/tls"}, "below a folder of the server"),
+        ({"pki_host_dir": "/etc/tls"}, "below a directory of the server"),
         ({"pki_ca_passphrase": "short"}, "pki_ca_passphrase is shorter than 16"),
     ],
 )

@@ -217,11 +217,11 @@ def test_before_and_after():
     }
     sections = {part.splitlines()[0]: part.splitlines()[1:] for part in text.split("\n\n")[1:]}
     assert list(sections) == [
-        "Mended: 3",
+        "Fixed: 3",
         "Failed before, now neither failed nor proved: 2",
         "Failed now, but not before: 1",
     ]
-    assert [line.split()[0] for line in sections["Mended: 3"]] == ["RH-ACL-01", "RH-CFG-03", "RH-NET-01"]
+    assert [line.split()[0] for line in sections["Fixed: 3"]] == ["RH-ACL-01", "RH-CFG-03", "RH-NET-01"]
     unproved = sections["Failed before, now neither failed nor proved: 2"]
     assert unproved[0].startswith("  RH-ACL-03 high h2: ")
     assert unproved[1].startswith("  RH-NET-01 critical h2: ")
