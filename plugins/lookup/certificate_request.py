@@ -64,20 +64,28 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.c
     request_problems,
 )
 from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.facts import hidden_variables
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
 
-_UNREADABLE = (
-    *(TypeError, ValueError, UnsupportedAlgorithm),
-    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
-)
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding
+except ImportError as error:
+    LIBRARY_MISSING = error
+else:
+    LIBRARY_MISSING = None
+    UNREADABLE = (
+        *(TypeError, ValueError, UnsupportedAlgorithm),
+        *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+    )
+
 _FOUND_OUT = "Nothing was signed. The tasks of this collection do not ask for that: find out who did, on the host."
 
 
 class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
+        if LIBRARY_MISSING:
+            raise AnsibleLookupError("certificate_request needs the Python library cryptography on the controller.")
         # Without this setting facts hide nothing.
         hidden = hidden_variables(variables or {}) if constants.config.get_config_value("INJECT_FACTS_AS_VARS") else []
         if hidden:
@@ -94,7 +102,7 @@ class LookupModule(LookupBase):
         try:
             request = x509.load_pem_x509_csr(str(term).encode())
             problems = request_problems(request, self.get_option("common_name"), names, self.get_option("key_type"))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise AnsibleLookupError(
                 "The host's certificate request can't be read: %s. %s" % (error, _FOUND_OUT)
             ) from error

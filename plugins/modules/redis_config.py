@@ -134,6 +134,10 @@ attributes:
   idempotent:
     description: When run twice in a row, nothing is changed the second time.
     support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: posix
+    support: full
 seealso:
   - module: celebrum.redis_hardening.redis_config_verify
   - module: celebrum.redis_hardening.redis_acl
