@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from .._errors import Refused
 from . import directories
 from .attributes import change, difference, numbers, of
-from .paths import is_trusted, located
+from .paths import Place, is_trusted, located
 
 SBIN = ["/usr/sbin", "/sbin"]
 # More than any configuration has.
@@ -25,10 +25,13 @@ LARGEST = 1 << 20
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[int | None]:
-    """Give a handle of the file as it is, None when there is none. Raises Refused for anything but a plain file."""
+def opened(path: str, follow: bool = True) -> Iterator[int | None]:
+    """Give a handle of the file as it is, None when there is none. Raises Refused for anything but a plain file.
+
+    follow: whether a link of root's in its place is followed.
+    """
     handle = None
-    with located(path) as place:
+    with located(path, follow) as place:
         if place.handle is not None:
             try:
                 # A pipe in its place must not keep us waiting.
@@ -85,7 +88,7 @@ def _content(handle: int, path: str, largest: int) -> bytes:
 def file_difference(path: str, text: str, mode: int) -> str | None:
     """Return in words how a file of root's differs from what it should be, or None."""
     try:
-        with opened(path) as handle:
+        with opened(path, follow=False) as handle:
             if handle is None:
                 return "%s is missing" % path
             if _content(handle, path, 64 * LARGEST) != text.encode("utf-8", "surrogateescape"):
@@ -111,10 +114,23 @@ def problem(path: str) -> str | None:
 def write_file(path: str, text: str, mode: int) -> None:
     """Put a file of root's in its place in one step. A directory that is missing is made.
 
-    For a file of root alone the directory is for root alone as well.
+    For a file of root alone the directory is for root alone as well. A link of root's in its place, such as that of a
+    masked unit, is replaced.
     """
     directories.make(os.path.dirname(path), 0o755 if mode & 0o077 else 0o700)
-    write(path, text, str(os.geteuid()), str(os.getegid()), mode)
+    wanted = dict(owner=os.geteuid(), group=os.getegid(), mode=mode)
+    with located(path, follow=False) as place, _staged(place, path, text, wanted) as put:
+        if not _is_ours(place):
+            present(path)
+        put()
+
+
+def _is_ours(place: Place) -> bool:
+    """Tell whether root has put there what is in that place."""
+    with contextlib.suppress(FileNotFoundError):
+        status = os.stat(place.name, dir_fd=place.handle, follow_symlinks=False)
+        return place.ours and is_trusted(status.st_uid)
+    return place.ours
 
 
 def write(path: str, text: str, owner: str | None, group: str | None, mode: int | None) -> None:
@@ -132,31 +148,35 @@ def staged(
 ) -> Iterator[Callable[[], None]]:
     """Write the text beside the path as write() does, and give what puts it in place. Otherwise it is removed."""
     now = present(path) or dict(owner=os.geteuid(), group=os.getegid(), mode=0o640)
-    wanted = numbers(owner, group, mode, now)
+    with located(path) as place, _staged(place, path, text, numbers(owner, group, mode, now)) as put:
+        yield put
+
+
+@contextlib.contextmanager
+def _staged(place: Place, path: str, text: str, wanted: dict[str, int]) -> Iterator[Callable[[], None]]:
     temporary = ".%s.new" % secrets.token_hex(8)
-    with located(path) as place:
-        if place.handle is None:
-            raise Refused("%s can't be written: its directory is missing." % path)
+    if place.handle is None:
+        raise Refused("%s can't be written: its directory is missing." % path)
 
-        def put() -> None:
-            with _or_refused(path):
-                os.replace(temporary, place.name, src_dir_fd=place.handle, dst_dir_fd=place.handle)
-                _sync(place.handle)
+    def put() -> None:
+        with _or_refused(path):
+            os.replace(temporary, place.name, src_dir_fd=place.handle, dst_dir_fd=place.handle)
+            _sync(place.handle)
 
-        try:
-            with _or_refused(path):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-                handle = os.open(temporary, flags, 0o600, dir_fd=place.handle)
-                with os.fdopen(handle, "wb") as stream:
-                    # Before there is anything to read.
-                    change(handle, wanted)
-                    stream.write(text.encode("utf-8", "surrogateescape"))
-                    stream.flush()
-                    os.fsync(handle)
-            yield put
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=place.handle)
+    try:
+        with _or_refused(path):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            handle = os.open(temporary, flags, 0o600, dir_fd=place.handle)
+            with os.fdopen(handle, "wb") as stream:
+                # Before there is anything to read.
+                change(handle, wanted)
+                stream.write(text.encode("utf-8", "surrogateescape"))
+                stream.flush()
+                os.fsync(handle)
+        yield put
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=place.handle)
 
 
 def _sync(directory: int | None) -> None:

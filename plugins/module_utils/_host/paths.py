@@ -46,12 +46,13 @@ def is_ours(status: os.stat_result) -> bool:
 
 
 @contextlib.contextmanager
-def located(path: str) -> Iterator[Place]:
+def located(path: str, follow: bool = True) -> Iterator[Place]:
     """Give the Place of a path. Raises Refused for a link on the way that may be somebody else's.
 
-    A link in the last place that may be somebody else's is left for the caller, who opens it with O_NOFOLLOW.
+    A link in the last place that may be somebody else's is left for the caller, who opens it with O_NOFOLLOW. follow:
+    whether one of root's there is followed.
     """
-    walk = _Walk(path)
+    walk = _Walk(path, follow)
     try:
         yield walk.go()
     finally:
@@ -87,7 +88,8 @@ def open_inner(place: Place, path: str) -> int:
 
 
 class _Walk:
-    def __init__(self, path: str):
+    def __init__(self, path: str, follow: bool):
+        self.follow = follow
         self.path, self.walked, self.links, self.handle = os.path.abspath(path), "", 0, -1
         self.todo: list[str] = []
         self._from_the_root(self.path)
@@ -117,7 +119,8 @@ class _Walk:
                 raise Refused("%s can't be reached: %s." % (self.path, error.strerror)) from error
             try:
                 status = os.fstat(inner)
-                if stat.S_ISLNK(status.st_mode) and self.ours and is_trusted(status.st_uid):
+                leads_on = self.ours and is_trusted(status.st_uid) and (self.follow or not is_last)
+                if stat.S_ISLNK(status.st_mode) and leads_on:
                     self._follow(os.readlink("", dir_fd=inner))
                 elif is_last:
                     return Place(self.handle, part, self.ours)

@@ -161,6 +161,18 @@ def test_the_operators_own_links_are_followed(private):
     refused(private / "data" / "lib" / "f", "not a plain file")
 
 
+def test_a_file_of_roots_is_put_in_place_of_a_link_of_roots(private):
+    place, other = private / "unit.service", private / "kept"
+    other.write_text("kept\n")
+    for target in (other, "/dev/null", "not-there"):
+        place.symlink_to(target)
+        assert files.file_difference(str(place), "kept\n", 0o644) == "%s is not a plain file" % place
+        files.write_file(str(place), "mine\n", 0o644)
+        assert not place.is_symlink() and place.read_text() == "mine\n"
+        place.unlink()
+    assert other.read_text() == "kept\n"
+
+
 def test_links_in_a_circle_end(private):
     (private / "a").symlink_to("b")
     (private / "b").symlink_to("a")
