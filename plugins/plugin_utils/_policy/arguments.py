@@ -100,7 +100,16 @@ def _instead(name, candidates):
 
 
 # Names of roles with which other people's variables begin as well: only what is nearly one of ours is a mistake.
-EVERYBODYS = frozenset(("cluster", "docker", "documents", "pki", "sentinel"))
+# How near, as difflib has it: the commoner the word, the nearer.
+EVERYBODYS = {
+    "audit": 0.75,
+    "firewall": 0.75,
+    "cluster": 0.9,
+    "docker": 0.9,
+    "documents": 0.9,
+    "pki": 0.9,
+    "sentinel": 0.9,
+}
 
 
 def unknown_variables(variables, specs, others, facts=()):
@@ -116,7 +125,7 @@ def unknown_variables(variables, specs, others, facts=()):
             continue
         role = next((role for role in specs if name.startswith(role + "_")), None)
         if role in EVERYBODYS:
-            meant = get_close_matches(name, known, n=1, cutoff=0.9)
+            meant = get_close_matches(name, known, n=1, cutoff=EVERYBODYS[role])
             if not meant:
                 continue
         elif role:

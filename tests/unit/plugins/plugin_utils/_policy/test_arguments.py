@@ -151,7 +151,7 @@ def test_mistyped_variables_are_found(name, meant):
     assert "redis_ignored_variables" in line
 
 
-@pytest.mark.parametrize("name", ["docker_users", "docker_edition", "cluster_name"])
+@pytest.mark.parametrize("name", ["docker_users", "docker_edition", "cluster_name", "firewall_zone", "audit_log_dir"])
 def test_variables_of_others_that_begin_like_a_role_are_left_alone(name):
     assert unknown({name: 1}) == []
 
