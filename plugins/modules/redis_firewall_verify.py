@@ -16,8 +16,8 @@ description:
     it, for each guarded port, from named sources and from others, to the host itself (C(INPUT)) and to containers
     (C(FORWARD)). What M(celebrum.redis_hardening.redis_firewall) wrote is not read.
   - The others are addresses that no rule speaks of, and some of each network and each interface that a rule does speak
-    of. Rules that can't be judged, by a rate or a set for example, are taken at their worst. A named source that gets in
-    by one interface is let in.
+    of. Rules that can't be judged, by a rate or a set for example, are taken at their worst. A named source that gets
+    in by one interface is let in.
   - Nothing is changed.
 extends_documentation_fragment:
   - celebrum.redis_hardening.guarded_ports

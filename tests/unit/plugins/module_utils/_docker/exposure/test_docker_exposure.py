@@ -258,9 +258,8 @@ def test_rules_that_look_at_where_a_packet_goes(rule, output, destination, match
 def test_bans_cost_no_more_than_their_number():
     def seconds(count):
         bans = "".join("-A bans -s 10.%d.%d.1 -j DROP\n" % divmod(number, 250) for number in range(count))
-        text = "-A DOCKER-USER -j bans\n" + bans + "-A DOCKER-USER"
-        facts = with_saves(sample(), lambda save: guarded(POLICY, 4)(save.replace("-A DOCKER-USER", text, 1)))
-        assert "-j bans" in facts.saves[4]
+        bans = "*mangle\n-A FORWARD -j bans\n%sCOMMIT\n" % bans
+        facts = with_saves(sample(), lambda save: guarded(POLICY, 4)(save + bans))
         begun = time.process_time()
         closed(facts)
         return time.process_time() - begun
