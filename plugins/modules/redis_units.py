@@ -139,6 +139,12 @@ masters:
   type: list
   elements: dict
   sample: [{"host": "10.20.0.11", "port": 6379, "keys": 12}]
+leaving:
+  description: Those of O(servers), by unit, that are to stand alone and follow a master.
+  returned: success
+  type: list
+  elements: str
+  sample: [redis-server]
 stopped:
   description: Units that were stopped (in check mode, would be).
   returned: success
@@ -232,6 +238,15 @@ def masters(servers, looks):
     ]
 
 
+def leaving(servers, looks):
+    """Return the units of those that are to stand alone, and are replicas now."""
+    return [
+        server["unit"]
+        for server in servers
+        if server["topology"] == switch_rules.STANDALONE and looks[server["unit"]].follows
+    ]
+
+
 def main():
     module = AnsibleModule(
         argument_spec=dict(
@@ -281,6 +296,7 @@ def main():
     result["to_take_over"] = to_take_over(module, found)
     result["logins"] = {unit: one.login for unit, one in looks.items() if one.login}
     result["masters"] = masters(params["servers"], looks)
+    result["leaving"] = leaving(params["servers"], looks)
     if module.check_mode:
         # Where changed is taken away from the task.
         result["needed"] = changed

@@ -13,6 +13,9 @@ from __future__ import annotations
 # Of setup, package_facts and service_facts: the facts that have no prefix.
 _ORDINARY = frozenset(("gather_subset", "module_setup", "ansible_local", "packages", "services"))
 
+# Of other tools, and what Ansible itself found out about the host.
+_PREFIXES = ("facter_", "ohai_", "discovered_interpreter_")
+
 
 def option_problems(facts, specs):
     """Return a problem for each option of a role whose value is what the host says. specs: role name -> its options."""
@@ -25,10 +28,14 @@ def option_problems(facts, specs):
 
 
 def hidden_variables(variables):
-    """Return the names of those variables of a host that may be what it says itself: there is a fact of this name."""
+    """Return the names of those variables of a host that may be what it says itself: a fact has the name and the value.
+
+    A fact that a module returns as ansible_x is among the facts as x, and hides no variable x.
+    """
     facts = variables.get("ansible_facts") or {}
     return sorted(
         name
         for name in map(str, facts)
-        if name in variables and name not in _ORDINARY and not name.startswith(("facter_", "ohai_"))
+        if name in variables and variables[name] == facts[name]
+        if name not in _ORDINARY and not name.startswith(_PREFIXES)
     )

@@ -9,7 +9,14 @@ from ansible_collections.celebrum.redis_hardening.plugins.plugin_utils._policy.f
     option_problems,
 )
 
-GATHERED = {"distribution": "Debian", "gather_subset": ["all"], "module_setup": True, "facter_os": "x"}
+GATHERED = {
+    "distribution": "Debian",
+    "gather_subset": ["all"],
+    "module_setup": True,
+    "facter_os": "x",
+    # With the setting interpreter_python=auto_silent, as in docs/quickstart.md.
+    "discovered_interpreter_python": "/usr/bin/python3.11",
+}
 
 
 def test_ordinary_facts_hide_nothing():
@@ -17,6 +24,8 @@ def test_ordinary_facts_hide_nothing():
     del variables["distribution"]
     assert hidden_variables(variables) == [] and hidden_variables({}) == []
     assert option_problems(GATHERED, {"pki": {"pki_names": {}}}) == []
+    # What setup returns as ansible_domain is not the inventory's variable.
+    assert hidden_variables({"ansible_facts": {"domain": "example.org"}, "domain": "internal"}) == []
 
 
 def test_a_fact_with_the_name_of_a_variable():
