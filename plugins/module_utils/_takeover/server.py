@@ -46,12 +46,19 @@ def places(server, old):
 
 def log_in(where, login):
     """Return a client of the first place that lets us in. login: options. Raises NoLogin with what each place said."""
-    said = []
+    said, kinds = [], set()
     for place in where:
         try:
             return open_somehow(dict(login, **place)).client
         except ConnectionProblem as problem:
             said.append(str(problem))
+            kinds.add(problem.kind)
+    if kinds == {"auth"}:
+        # Of a login that nobody has made yet there is nothing to check.
+        raise NoLogin(
+            "it has a password, and takes neither %s with what is declared nor a client without a login: set "
+            "redis_current_password to the one that it has now." % login["login_user"]
+        )
     raise NoLogin(" ".join(dict.fromkeys(said)) or "it listens at no TCP port, and its configuration names no socket.")
 
 
