@@ -93,7 +93,7 @@ def test_a_file_that_can_not_be_written_changes_nothing(hardened, run_module):
     before = listing(hardened)
     missing = str(hardened.folder / "none" / "users.acl")
     result = run_module("redis_acl", arguments(hardened, [ADMIN], aclfile=missing))
-    assert result["failed"] and "does not exist" in result["msg"]
+    assert result["failed"] and "none is missing" in result["msg"]
     result = run_module("redis_acl", arguments(hardened, [ADMIN], aclfile_owner="no-such-account"))
     assert result["failed"] and "no-such-account" in result["msg"]
     assert listing(hardened) == before

@@ -24,7 +24,7 @@ CANARY = "canary-0b9d41"
         ({"settings": {"maxmemory": "banana"}}, "maxmemory must be a size"),
         ({"settings": {"include": "/etc/x"}}, "include can't be set here"),
         ({"renamed_commands": {"CONFGI": ""}}, "no command CONFGI (did you mean CONFIG?)"),
-        ({"path": "/nowhere/redis.conf"}, "/nowhere does not exist"),
+        ({"path": "/nowhere/redis.conf"}, "the directory /nowhere is missing"),
     ],
 )
 def test_what_can_not_be_is_refused_before_anything_is_changed(server, run_module, options, part):

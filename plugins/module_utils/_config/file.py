@@ -28,7 +28,7 @@ def problems(params):
     found = []
     try:
         problem = files.problem(params["path"])
-        found += ["path: the directory is missing or closed: %s." % problem] if problem else []
+        found += ["path: %s." % problem] if problem else []
     except Refused as refused:
         found.append(str(refused))
     now = dict(owner=0, group=0, mode=0)

@@ -105,9 +105,9 @@ def problem(path: str) -> str | None:
     """Return why no file can be written at a path, or None. Raises Refused for a link on the way to it."""
     with located(path) as place:
         if place.handle is None:
-            return "%s does not exist, and %s is to be in it: create it first" % (os.path.dirname(path), path)
+            return "the directory %s is missing: create it first" % os.path.dirname(path)
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=place.handle):
-            return "%s can't be written to by this user: use become" % os.path.dirname(path)
+            return "the directory %s can't be written to by this user: use become" % os.path.dirname(path)
     return None
 
 

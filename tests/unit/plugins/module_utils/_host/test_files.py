@@ -102,7 +102,7 @@ def test_an_existing_file_lends_its_mode(tmp_path):
 
 def test_directories_that_are_missing(tmp_path):
     path = str(tmp_path / "none" / "inner" / "f")
-    assert "does not exist" in files.problem(path) and files.problem(str(tmp_path / "f")) is None
+    assert "is missing" in files.problem(path) and files.problem(str(tmp_path / "f")) is None
     assert files.read(path) is None and files.present(path) is None
     with pytest.raises(Refused, match="its directory is missing"):
         files.write(path, "x", None, None, None)
