@@ -124,7 +124,10 @@ TAMPERING = {
     "source added": "iptables -I REDIS-PORTS-6379 -s 10.77.17.0/24 -j ACCEPT",
     "chain for containers": "iptables -F REDIS-PORTS-DOCKER",
     "before Docker": "iptables -t mangle -F FORWARD",
-    "rules file and kernel": "sed -i 's/-j DROP/-j ACCEPT/' /etc/redis-ports-block/rules.v4; redis-ports-block apply",
+    # Such a file is not loaded, so the kernel is changed as well.
+    "rules file and kernel": "sed -i 's/-j DROP/-j ACCEPT/' /etc/redis-ports-block/rules.v4; "
+    "if redis-ports-block apply; then exit 9; fi; "
+    "iptables-save | sed '/REDIS-PORTS/s/-j DROP/-j ACCEPT/' | iptables-restore",
     "established above ours": "iptables -I INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
     "another program's": "nft insert rule ip filter INPUT tcp dport 6379 accept",
     "chain renamed away": "iptables -D INPUT -p tcp -j REDIS-PORTS; ip6tables -D INPUT -p tcp -j REDIS-PORTS",
