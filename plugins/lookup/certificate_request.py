@@ -69,10 +69,10 @@ try:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding
-except ImportError as error:
-    LIBRARY_MISSING = error
+except ImportError:
+    LIBRARY_MISSING = True
 else:
-    LIBRARY_MISSING = None
+    LIBRARY_MISSING = False
     UNREADABLE = (
         *(TypeError, ValueError, UnsupportedAlgorithm),
         *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
