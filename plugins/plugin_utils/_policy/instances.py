@@ -120,7 +120,9 @@ def _names(entries, purged):
                 "first two." % (at, name)
             )
         if name in _TAKEN:
-            problems.append("redis_instances[%d].name is %s, which another directory has: set another." % (at, name))
+            problems.append(
+                "redis_instances[%d].name is %s, which is a directory of its own: set another." % (at, name)
+            )
         if name in seen:
             problems.append("redis_instances[%d].name is %s, which another one has: set another name." % (at, name))
         seen.add(name)

@@ -196,7 +196,7 @@ def compare(before, after):
     rows.append(("Not checked, for an error", *(_failed(states, wanted="error") for states in (old, new))))
     rows.append(("Open doors", before["open_doors"], after["open_doors"]))
     lines = ["%-28s %8s %8s" % row for row in rows]
-    changes = {"Mended": [], "Failed before, now neither failed nor proved": [], "Failed now, but not before": []}
+    changes = {"Fixed": [], "Failed before, now neither failed nor proved": [], "Failed now, but not before": []}
     mended, unclear, worse = changes.values()
     for key in sorted({**old, **new}):
         was, now = (states.get(key, (_MISSING, "", ""))[0] for states in (old, new))

@@ -71,11 +71,18 @@ def test_the_master_that_the_sentinels_name_is_followed_whatever_else_is_so(stat
 
 
 def test_of_two_opinions_the_later_one_counts():
-    assert judged("clean", [watch(1, OTHER, epoch=3), watch(2, OWN, epoch=4)], [replica()]) == rules.START
+    assert judged("clean", [watch(1, OTHER, epoch=3), watch(2, OWN, epoch=4)], [replica()], 11.0) == rules.START
 
 
 def test_after_a_clean_stop_it_is_the_master_again_at_once():
-    assert judged("clean", ALL, [replica()]) == rules.START
+    assert judged("clean", [watch(1, agreed=False), watch(2, agreed=False)], [replica()]) == rules.START
+
+
+def test_a_clean_stop_that_the_sentinels_have_noticed_waits_for_what_they_do():
+    """What it would take as the master, until they make it a replica, would be lost."""
+    noticed, at_it = [watch(1), watch(2, agreed=False)], [watch(1, agreed=False, busy=True), watch(2, agreed=False)]
+    assert [judged("clean", noticed, [replica()], waited) for waited in (0.0, 11.0)] == [rules.WAIT, rules.START]
+    assert [judged("clean", at_it, [replica()], waited) for waited in (0.0, 11.0)] == [rules.WAIT, rules.WAIT]
 
 
 @pytest.mark.parametrize("appendonly", [True, False])
@@ -112,7 +119,7 @@ def test_a_minority_knows_nothing_of_what_the_others_have_decided():
     alone = [watch(1), silent(2), silent(3)]
     assert judged("clean", alone, [gone()], 19.0) == rules.WAIT
     assert judged("clean", alone, [gone()], 21.0) == rules.START
-    assert judged("clean", alone, [replica()]) == rules.START
+    assert judged("clean", alone, [replica()], 11.0) == rules.START
     assert judged("crashed", alone, [gone()], 59.0) == rules.WAIT
     assert judged("crashed", alone, [gone()], 61.0) == rules.START
 

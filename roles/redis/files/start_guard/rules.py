@@ -93,7 +93,9 @@ def _by_sentinels(state, known, number, holders, waited):
             return START, "it has never been a member of this group", None
         why = "the Sentinel %s says that %s:%d is the master" % (latest.where, *latest.address)
         return FOLLOW, why, latest.address
-    if state == "clean" and holders:
+    # Once they have begun to replace it, what it takes meanwhile would be lost with its role.
+    replacing = any(one.busy or (one.agreed and waited < FAILOVER_SECONDS) for one in known)
+    if state == "clean" and holders and not replacing:
         return START, "it was stopped cleanly and still is the master", None
     if not holders:
         if state == "first":

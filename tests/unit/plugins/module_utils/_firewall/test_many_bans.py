@@ -25,7 +25,7 @@ from test_firewall_kernel import POLICY, save
 
 FEW, MANY = 400, 3200
 # Eight times as many take eight times as long, or sixty-four times where each is held against each.
-LIMIT = 24
+LIMIT = 32
 
 
 def banned(family, count):
@@ -54,7 +54,7 @@ def seconds(work, times=1):
 
 
 def assert_grows_evenly(work):
-    few, took = seconds(lambda: work(FEW), 3), seconds(lambda: work(MANY))
+    few, took = seconds(lambda: work(FEW), 3), seconds(lambda: work(MANY), 2)
     assert took < LIMIT * max(few, 0.005), "%.2f s, %.2f s" % (few, took)
 
 
